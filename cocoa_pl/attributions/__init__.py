@@ -1,0 +1,6 @@
+"""How a score is shared out over pixels: one method a file."""
+
+from cocoa_pl.attributions.integrated_gradients import IntegratedGradients
+from cocoa_pl.attributions.rise import Rise, RiseSums
+
+__all__ = ["IntegratedGradients", "Rise", "RiseSums"]

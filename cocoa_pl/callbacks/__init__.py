@@ -1,0 +1,1 @@
+"""What happens around training: explaining, recording, stopping well."""

@@ -1,0 +1,79 @@
+"""Checkpoints that survive: written whole or not at all, with what is needed to rebuild the run, and saved when one presses Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from cocoa_pl.report.files import write_checkpoint
+
+FORMAT_VERSION = 1
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there once it is complete on disk: a full disk or a kill costs nothing old."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        write_checkpoint(Path(path), checkpoint)
+
+
+class RunRecord(Callback):
+    """Puts the config into every checkpoint, as plain values, so that the encoder can be rebuilt from the file alone.
+
+    Args:
+        config: nested dicts of plain values.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["cocoa_pl"] = {"format": FORMAT_VERSION, "config": self.config}
+
+
+class StopGracefully(Callback):
+    """Ctrl-C once: finish the step, save ``last.ckpt``, leave; the run can be resumed at that very step. Twice: leave at once.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked = False
+        self._before: Any = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        if self.asked and between_steps:
+            if not trainer.is_last_batch:  # the end of the epoch saves by itself
+                trainer.save_checkpoint(self.folder / "last.ckpt")
+            trainer.should_stop = True
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def _ask(self, signum: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("\nstopping after this step; press Ctrl-C again to stop at once", flush=True)
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None

@@ -1,0 +1,139 @@
+"""Fill the schema: defaults < mappings (a YAML file, a checkpoint's config) < ``key=value`` overrides."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cocoa_pl.config.schema import Config
+from cocoa_pl.errors import ConfigError
+
+
+def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Merge layers over the defaults, later ones win, and check every value.
+
+    Args:
+        layers: nested mappings as :func:`read_yaml` returns them.
+        overrides: ``section.key=value``, values written as in YAML.
+
+    Raises:
+        ConfigError: unknown key, wrong type or value out of range; one line naming the key, the value and what would do.
+
+    Example:
+        >>> load_config({"model": {"width": 16}}, overrides=["optim.lr=1e-3"]).optim.lr
+        0.001
+        >>> load_config(overrides=["explain.num_mask=9"])
+        Traceback (most recent call last):
+        ...
+        cocoa_pl.errors.ConfigError: unknown option 'explain.num_mask'; did you mean 'explain.num_masks'? (see --help)
+    """
+    config = OmegaConf.structured(Config)
+    for layer in (*layers, *map(_parse_override, overrides)):
+        _check_keys(layer)
+        for key, value in _leaves(layer):
+            try:
+                OmegaConf.update(config, key, value, merge=False)
+            except OmegaConfBaseException as error:
+                raise ConfigError(f"{key}={value}: must be {_wanted(key)}") from error
+    return cast(Config, OmegaConf.to_object(config))
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML file as a nested mapping.
+
+    Raises:
+        ConfigError: missing, unreadable, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"--config {path}: must hold sections such as 'data:', found {type(content).__name__}")
+    return content
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The config as plain dicts, lists, numbers and strings, safe to store in a checkpoint."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+
+
+def to_yaml(config: Config) -> str:
+    """The config as YAML that :func:`read_yaml` reads back."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def option_names(section: type = Config, prefix: str = "") -> Iterator[str]:
+    """Every option's dotted name, in the order of the schema."""
+    hints = get_type_hints(section)
+    for item in fields(section):
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            yield from option_names(cast(type, kind), f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name
+
+
+def option_type(key: str) -> Any:
+    """The annotated type of an option."""
+    kind: Any = Config
+    for part in key.split("."):
+        kind = get_type_hints(kind)[part]
+    return kind
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"'{text}': an option is written section.key=value, for instance optim.lr=1e-3 (see --help)")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text}: the value is not valid YAML") from error
+    nested: Any = value if isinstance(parsed, str) or (parsed is None and value not in {"null", "~", ""}) else parsed
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return cast(dict[str, Any], nested)
+
+
+def _leaves(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _check_keys(layer: Mapping[str, Any]) -> None:
+    known = list(option_names())
+    for key, value in _leaves(layer):
+        if key in known:
+            continue
+        inside = [name for name in known if name.startswith(f"{key}.")]
+        if inside:
+            raise ConfigError(f"{key}={value}: '{key}' is a section, its options are {', '.join(inside)}")
+        last = key.rpartition(".")[2]
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.7) or [name for name in known if name.endswith(f".{last}")]
+        hint = f"did you mean '{near[0]}'? (see --help)" if near else "see --help for all options"
+        raise ConfigError(f"unknown option '{key}'; {hint}")
+
+
+def _wanted(key: str) -> str:
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "None": "null"}
+    text = option_type(key)
+    name = text.__name__ if isinstance(text, type) else str(text)
+    if "list" in str(text):
+        item = "numbers" if "float" in str(text) else "names"
+        return f"a list of {item}, for instance [{'0.2, 1.0' if item == 'numbers' else 'a, b'}]"
+    return " or ".join(words.get(part.strip(), part.strip()) for part in name.replace("NoneType", "None").split("|"))

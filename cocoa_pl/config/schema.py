@@ -1,0 +1,314 @@
+"""Every option, in one typed schema: defaults < YAML file < ``key=value`` on the command line.
+
+No torch here: a wrong option fails in a fraction of a second. The sentence under a field is its help text. Nothing but ``build.py`` and ``cli.py`` imports this package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cocoa_pl.errors import ConfigError, choices_hint
+from cocoa_pl.registry import ATTRIBUTIONS, DATASETS, OPTIMIZERS, REMOVALS, SCHEDULES, TARGETS, VIEW_NAMES
+
+
+def _between(key: str, value: float | None, low: float, high: float = float("inf"), *, open_low: bool = False) -> None:
+    """Refuse a number outside [low, high], or (low, high] with ``open_low``."""
+    if value is None or (low < value <= high if open_low else low <= value <= high):
+        return
+    wanted = f"greater than {low:g}" if open_low else f"at least {low:g}"
+    wanted += f" and at most {high:g}" if high < float("inf") else ""
+    raise ConfigError(f"{key}={value}: must be {wanted}")
+
+
+def _one_of(key: str, value: str, choices: Any) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key}={value}: unknown; {choices_hint(value, choices)}")
+
+
+def _increasing(key: str, value: list[float], low: float, high: float) -> None:
+    if len(value) != 2 or not low < value[0] <= value[1] <= high:
+        raise ConfigError(f"{key}={value}: must be two numbers [min, max] with {low:g} < min <= max <= {high:g}")
+
+
+@dataclass
+class RunConfig:
+    """Where a run lives and what makes it repeatable."""
+
+    name: str = "scenes"
+    """Name of the run; its folder is <root>/<name>, or <name>-2, -3 ... where that exists."""
+    root: str = "checkpoints"
+    """Folder that holds the folders of all runs."""
+    seed: int = 0
+    """Every random decision (weights, order, views, explain set, masks) is a function of this number."""
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name in {".", ".."}:
+            raise ConfigError(f"run.name={self.name!r}: must be the name of one folder, without '/'")
+        _between("run.seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass
+class ScenesConfig:
+    """The embedded data set: real handwritten digits on cluttered backgrounds."""
+
+    num_objects: int = 1
+    """Digits in an image, 1 or 2 (left and right; the label is the left one's)."""
+    background: float = 0.12
+    """Strength of the background's low-frequency and pixel noise, 0 to 1."""
+    shortcut: float | None = None
+    """Draw a coloured patch that agrees with the class with this probability; null draws none."""
+
+    def __post_init__(self) -> None:
+        _between("data.scenes.num_objects", self.num_objects, 1, 2)
+        _between("data.scenes.background", self.background, 0, 1)
+        _between("data.scenes.shortcut", self.shortcut, 0, 1)
+
+
+@dataclass
+class DataConfig:
+    """Which pictures, at which size, in which batches."""
+
+    name: str = "scenes"
+    """Data set: scenes, fashion_mnist, cifar10, cifar100, stl10 or image_folder."""
+    root: str = "data"
+    """Folder of the pictures (image_folder), or where torchvision keeps its data sets."""
+    download: bool = False
+    """Let torchvision download a data set that is not below data.root."""
+    image_size: int = 32
+    """Side of the square images in pixels, for scenes and image_folder; other data sets have a size of their own."""
+    num_train: int | None = None
+    """Training images, drawn with the run's seed; null takes all there are (scenes: generates 6000)."""
+    num_val: int | None = None
+    """Validation images, drawn with the run's seed; null takes all there are (scenes: generates 1000)."""
+    val_fraction: float = 0.1
+    """Share split off for validation, by seed, where the data has no validation split."""
+    on_bad_image: str = "error"
+    """What a picture that cannot be read does: error stops and names it, skip warns and goes on without it."""
+    batch_size: int = 256
+    """Images in an optimisation step before accumulation, over all devices together."""
+    num_workers: int = 0
+    """Loader processes for each device; data in memory needs none."""
+    scenes: ScenesConfig = field(default_factory=ScenesConfig)
+
+    def __post_init__(self) -> None:
+        _one_of("data.name", self.name, DATASETS)
+        _one_of("data.on_bad_image", self.on_bad_image, ("error", "skip"))
+        _between("data.image_size", self.image_size, 16, 1024)
+        _between("data.num_train", self.num_train, 1)
+        _between("data.num_val", self.num_val, 1)
+        _between("data.val_fraction", self.val_fraction, 0, 0.9, open_low=True)
+        _between("data.batch_size", self.batch_size, 2)
+        _between("data.num_workers", self.num_workers, 0)
+
+
+@dataclass
+class AugmentConfig:
+    """The two views of an image that SimCLR pulls together."""
+
+    backend: str = "auto"
+    """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""
+    crop_scale: list[float] = field(default_factory=lambda: [0.3, 1.0])
+    """Area of the random crop as a share of the image, [min, max]."""
+    flip: float = 0.0
+    """Probability of a horizontal flip."""
+    jitter: float = 0.6
+    """Strength of the colour jitter: brightness, contrast, saturation .8 x and hue .2 x this."""
+    jitter_prob: float = 0.8
+    """Probability of the colour jitter."""
+    grayscale: float = 0.3
+    """Probability of dropping the colours."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur."""
+
+    def __post_init__(self) -> None:
+        _one_of("augment.backend", self.backend, ("auto", "device", "lightly"))
+        _increasing("augment.crop_scale", self.crop_scale, 0, 1)
+        _between("augment.jitter", self.jitter, 0, 1)
+        for name in ("flip", "jitter_prob", "grayscale", "blur"):
+            _between(f"augment.{name}", getattr(self, name), 0, 1)
+
+
+@dataclass
+class ModelConfig:
+    """The encoder and the SimCLR head."""
+
+    backbone: str = "small_resnet"
+    """small_resnet (ours, for CPU), a torchvision ResNet (resnet18 ... resnet152), or timm:NAME."""
+    width: int = 32
+    """Channels of small_resnet's first stage; representations have eight times as many elements."""
+    stem: str = "auto"
+    """First layers of a torchvision ResNet: small is 3x3 without pooling, large the usual 7x7; auto: small up to 64 px."""
+    hidden_dim: int | None = None
+    """Width of the projection head's hidden layer; null takes the representation's."""
+    projection_dim: int = 64
+    """Length of the projection that the loss sees."""
+    temperature: float = 0.2
+    """Temperature of NT-Xent."""
+    compile: bool = False
+    """Compile the backbone with torch.compile."""
+    ema_decay: float | None = None
+    """Keep an exponential moving average of the weights with this decay, and validate, explain and save it; null keeps none."""
+
+    def __post_init__(self) -> None:
+        _one_of("model.stem", self.stem, ("auto", "small", "large"))
+        _between("model.width", self.width, 4, 256)
+        _between("model.hidden_dim", self.hidden_dim, 1)
+        _between("model.projection_dim", self.projection_dim, 2)
+        _between("model.temperature", self.temperature, 0, 10, open_low=True)
+        _between("model.ema_decay", self.ema_decay, 0, 0.99999)
+        if ":" in self.backbone and not self.backbone.startswith("timm:"):
+            raise ConfigError(f"model.backbone={self.backbone}: unknown; choose small_resnet, resnet18 ... resnet152, or timm:NAME")
+
+
+@dataclass
+class OptimConfig:
+    """How the weights move."""
+
+    name: str = "adamw"
+    """Optimiser: adamw, sgd or lars."""
+    lr: float = 2e-3
+    """Peak learning rate, for a batch of 256 where it is scaled."""
+    scale_lr: str = "none"
+    """Multiply lr by (images in an optimisation step / 256): linear, by its square root: sqrt, or not: none."""
+    weight_decay: float = 1e-4
+    """Weight decay; biases and norm layers have none."""
+    schedule: str = "one_cycle"
+    """Course of the learning rate: one_cycle, warmup_cosine or constant."""
+    warmup_epochs: float = 2.0
+    """Epochs of rising learning rate (one_cycle and warmup_cosine)."""
+    clip_grad_norm: float | None = None
+    """Largest norm of the gradient; null does not clip."""
+
+    def __post_init__(self) -> None:
+        _one_of("optim.name", self.name, OPTIMIZERS)
+        _one_of("optim.schedule", self.schedule, SCHEDULES)
+        _one_of("optim.scale_lr", self.scale_lr, ("none", "linear", "sqrt"))
+        _between("optim.lr", self.lr, 0, open_low=True)
+        _between("optim.weight_decay", self.weight_decay, 0)
+        _between("optim.warmup_epochs", self.warmup_epochs, 0)
+        _between("optim.clip_grad_norm", self.clip_grad_norm, 0, open_low=True)
+
+
+@dataclass
+class TrainerConfig:
+    """Epochs, machines and precision."""
+
+    epochs: int = 16
+    """Passes over the training images."""
+    accelerator: str = "auto"
+    """auto, cpu, gpu or mps."""
+    devices: int = 0
+    """Devices on each machine; 0 takes all GPUs, or one process on a CPU."""
+    num_nodes: int = 1
+    """Machines."""
+    strategy: str = "auto"
+    """auto or ddp."""
+    precision: str = "auto"
+    """auto, 32 or bf16; auto takes bf16 where the hardware computes it natively."""
+    accumulate: int = 1
+    """Batches whose gradients are added up before a step."""
+    sync_batchnorm: bool = False
+    """Share batch-norm statistics between devices."""
+    progress_bar: bool = True
+    """Show a progress bar."""
+
+    def __post_init__(self) -> None:
+        _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
+        _one_of("trainer.strategy", self.strategy, ("auto", "ddp"))
+        _one_of("trainer.precision", self.precision, ("auto", "32", "bf16"))
+        _between("trainer.epochs", self.epochs, 1)
+        _between("trainer.devices", self.devices, 0)
+        _between("trainer.num_nodes", self.num_nodes, 1)
+        _between("trainer.accumulate", self.accumulate, 1)
+
+
+@dataclass
+class ExplainConfig:
+    """What is explained at epoch ends, and how closely."""
+
+    enabled: bool = True
+    """Explain during training."""
+    every_n_epochs: int = 1
+    """Explain after every so many epochs; the untrained encoder and the last epoch are always explained."""
+    num_explicands: int = 8
+    """Validation images explained under every view."""
+    views: list[str] = field(default_factory=lambda: list(VIEW_NAMES))
+    """Views explained; original comes first."""
+    attributions: list[str] = field(default_factory=lambda: ["integrated_gradients", "rise"])
+    """Attribution methods."""
+    removal: str = "blur"
+    """What stands for absent pixels: blur, black or mean."""
+    num_steps: int = 12
+    """Steps of integrated gradients."""
+    num_masks: int = 64
+    """Masks of RISE."""
+    grid_size: int = 4
+    """Cells on a side of RISE's grid; 4 suits 32 px, 7 suits 224 px."""
+    corpus_size: int = 50
+    """Training images in a class corpus; the measure uses as many others."""
+    foil_size: int = 400
+    """Random training images in the foil; the measure uses as many others."""
+    curve_steps: int = 16
+    """Steps of the insertion and deletion curves."""
+    num_pairs: int = 16
+    """Two-object images; 0 leaves the test out."""
+    pair_targets: list[str] = field(default_factory=lambda: ["cocoa"])
+    """Targets of the two-object test: cocoa, corpus, contrastive_label_free, label_free."""
+    chunk_size: int = 256
+    """Images in one pass through the encoder."""
+    precision: str = "32"
+    """Precision of explanations: 32 or bf16."""
+    num_strips: int = 4
+    """Explicands that get a film strip."""
+
+    def __post_init__(self) -> None:
+        for view in self.views:
+            _one_of("explain.views", view, VIEW_NAMES)
+        for name in self.attributions:
+            _one_of("explain.attributions", name, ATTRIBUTIONS)
+        for name in self.pair_targets:
+            _one_of("explain.pair_targets", name, TARGETS)
+        if not self.pair_targets or len(set(self.pair_targets)) < len(self.pair_targets):
+            raise ConfigError(f"explain.pair_targets={self.pair_targets}: must name at least one target, each once")
+        if not self.views or self.views[0] != "original" or len(set(self.views)) < len(self.views):
+            raise ConfigError(f"explain.views={self.views}: must start with original and name each view once")
+        if not self.attributions or len(set(self.attributions)) < len(self.attributions):
+            raise ConfigError(f"explain.attributions={self.attributions}: must name at least one method, each once")
+        _one_of("explain.removal", self.removal, REMOVALS)
+        _one_of("explain.precision", self.precision, ("32", "bf16"))
+        for name, low in (
+            ("every_n_epochs", 1), ("num_explicands", 1), ("num_steps", 1), ("num_masks", 4), ("grid_size", 2), ("corpus_size", 1),
+            ("foil_size", 2), ("curve_steps", 2), ("num_pairs", 0), ("chunk_size", 1), ("num_strips", 0),
+        ):  # fmt: skip
+            _between(f"explain.{name}", getattr(self, name), low)
+
+
+@dataclass
+class CheckpointConfig:
+    """Which checkpoints are kept beside the last one."""
+
+    monitor: str | None = "auto"
+    """Metric that ranks checkpoints, any that is logged, explain/... included; auto: val/knn where labels exist; null keeps only the last."""
+    mode: str = "max"
+    """Whether the best is the max or the min of it."""
+    top_k: int = 1
+    """How many of the best are kept."""
+
+    def __post_init__(self) -> None:
+        _one_of("checkpoint.mode", self.mode, ("max", "min"))
+        _between("checkpoint.top_k", self.top_k, 0)
+
+
+@dataclass
+class Config:
+    """All options of a run."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    explain: ExplainConfig = field(default_factory=ExplainConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -1,0 +1,85 @@
+"""Where pictures come from: one small interface, in memory or on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+class Source(ABC):
+    """A split of a dataset: ``len(source)`` pictures of one size, found by position.
+
+    Attributes:
+        labels: (n,) int64, or None where nothing is known; labels only unlock extra metrics.
+        class_names: one name a label; empty without labels.
+    """
+
+    labels: Tensor | None
+    class_names: tuple[str, ...]
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def load(self, ids: Sequence[int]) -> Tensor:
+        """Pictures (B, 3, H, W) uint8 at one common size."""
+
+    @abstractmethod
+    def picture(self, index: int) -> Image.Image:
+        """One picture as RGB, at the size it has."""
+
+    def name(self, index: int) -> str:
+        """What a person would call this picture."""
+        return f"image {index}"
+
+    def masks(self, ids: Sequence[int]) -> Tensor | None:
+        """Object masks (B, H, W) bool where the dataset has them."""
+        return None
+
+    def patches(self, ids: Sequence[int]) -> Tensor | None:
+        """Masks (B, H, W) bool of a planted shortcut where the dataset has one."""
+        return None
+
+
+class MemorySource(Source):
+    """Pictures that are already in memory.
+
+    Args:
+        images: (n, 3, H, W) uint8.
+        labels: (n,) int64.
+        class_names: one name a label.
+        masks: (n, H, W) bool, the object's pixels.
+        patches: (n, H, W) bool, the pixels of a planted shortcut.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        *,
+        labels: Tensor | None = None,
+        class_names: tuple[str, ...] = (),
+        masks: Tensor | None = None,
+        patches: Tensor | None = None,
+    ) -> None:
+        self.images, self.labels, self.class_names = images, labels, class_names
+        self._masks, self._patches = masks, patches
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def load(self, ids: Sequence[int]) -> Tensor:
+        return self.images[torch.as_tensor(ids)]
+
+    def picture(self, index: int) -> Image.Image:
+        return Image.fromarray(np.ascontiguousarray(self.images[index].permute(1, 2, 0).numpy()))
+
+    def masks(self, ids: Sequence[int]) -> Tensor | None:
+        return None if self._masks is None else self._masks[torch.as_tensor(ids)]
+
+    def patches(self, ids: Sequence[int]) -> Tensor | None:
+        return None if self._patches is None else self._patches[torch.as_tensor(ids)]

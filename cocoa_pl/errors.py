@@ -1,0 +1,39 @@
+"""The errors a user can meet: each message is one line naming what is wrong, what was found and what would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CocoaError(Exception):
+    """Base of every error that is the user's to mend; scripts print it as one line and exit with code 2."""
+
+
+class ConfigError(CocoaError):
+    """An option has an unknown name, a wrong type or a value out of range."""
+
+
+class DataError(CocoaError):
+    """A picture, a folder or a dataset cannot be used as asked."""
+
+
+class CheckpointError(CocoaError):
+    """A checkpoint is missing, truncated, or holds something else than what was expected."""
+
+
+class OutputError(CocoaError):
+    """A result cannot be written (no permission, no space)."""
+
+
+def choices_hint(name: str, choices: Iterable[str]) -> str:
+    """Say which names exist and which one is nearest to the one given.
+
+    Example:
+        >>> choices_hint("rize", ["rise", "gradient"])
+        "choose from: gradient, rise (did you mean 'rise'?)"
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"choose from: {', '.join(known)}{hint}"

@@ -1,0 +1,69 @@
+"""How good and how healthy the representation is: kNN, linear probe, alignment, uniformity, collapse, effective rank."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from lightly.utils.benchmarking import knn_predict
+from torch import Tensor
+
+
+def knn_accuracy(bank: Tensor, bank_labels: Tensor, reps: Tensor, labels: Tensor, *, num_neighbours: int = 20, temperature: float = 0.1) -> float:
+    """Share of reps (N, D) whose weighted vote of nearest neighbours in the bank (M, D) names their label (Wu et al., CVPR 2018)."""
+    num_classes = int(max(bank_labels.max(), labels.max())) + 1
+    features = F.normalize(bank.float(), dim=1).T.contiguous()
+    predicted = knn_predict(
+        F.normalize(reps.float(), dim=1), features, bank_labels, num_classes, knn_k=min(num_neighbours, len(bank)), knn_t=temperature
+    )  # fmt: skip
+    return float((predicted[:, 0] == labels).float().mean())
+
+
+def linear_probe_accuracy(bank: Tensor, bank_labels: Tensor, reps: Tensor, labels: Tensor) -> float:
+    """Accuracy of a multinomial logistic regression trained on the bank (M, D), on reps (N, D)."""
+    weight, bias = fit_linear_head(bank, bank_labels)
+    return float(((reps.float() @ weight.T + bias).argmax(1) == labels).float().mean())
+
+
+def fit_linear_head(bank: Tensor, labels: Tensor, *, weight_decay: float = 1e-3, max_iterations: int = 60) -> tuple[Tensor, Tensor]:
+    """L2-regularised multinomial logistic regression by L-BFGS on standardised reps (M, D); weight (classes, D) and bias (classes,)."""
+    num_classes = int(labels.max()) + 1
+    mean, scale = bank.float().mean(0), bank.float().std(0, correction=0).clamp_min(1e-6)
+    inputs = (bank.float() - mean) / scale
+    with torch.inference_mode(False), torch.enable_grad():
+        inputs, labels = inputs.clone(), labels.clone()
+        weight = torch.zeros(num_classes, bank.shape[1], device=bank.device, requires_grad=True)
+        bias = torch.zeros(num_classes, device=bank.device, requires_grad=True)
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=max_iterations, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(inputs @ weight.T + bias, labels) + weight_decay * weight.square().sum() / 2
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[arg-type]
+    weight = weight.detach() / scale
+    return weight, bias.detach() - weight @ mean
+
+
+def alignment(first: Tensor, second: Tensor) -> float:
+    """Mean squared distance of the normalised reps of two views (N, D), 0 is perfect (Wang & Isola, ICML 2020)."""
+    return float((F.normalize(first.float(), dim=1) - F.normalize(second.float(), dim=1)).square().sum(1).mean())
+
+
+def uniformity(reps: Tensor) -> float:
+    """log mean exp(-2 |u - v|^2) over pairs of normalised reps (N, D), lower is better, 0 is collapsed (Wang & Isola, ICML 2020)."""
+    return float(torch.pdist(F.normalize(reps.float(), dim=1)).square().mul(-2).exp().mean().log())
+
+
+def collapse_level(reps: Tensor) -> float:
+    """0 for reps (N, D) spread over the sphere, 1 for a single direction: max(0, 1 - sqrt(D) * mean std of normalised reps) (Chen & He, 2021)."""
+    unit = F.normalize(reps.float(), dim=1)
+    return max(0.0, 1 - float(unit.std(0, correction=0).mean()) * unit.shape[1] ** 0.5)
+
+
+def effective_rank(reps: Tensor) -> float:
+    """exp of the entropy of the normalised singular values of centred reps (N, D), 1 to D (Roy & Vetterli, 2007; RankMe, 2023)."""
+    singular = torch.linalg.svdvals(reps.float() - reps.float().mean(0))
+    share = singular / singular.sum().clamp_min(1e-12)
+    return float((-(share * share.clamp_min(1e-12).log()).sum()).exp())

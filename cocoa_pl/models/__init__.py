@@ -1,0 +1,1 @@
+"""Encoders, SSL modules, optimisers."""

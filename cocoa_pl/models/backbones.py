@@ -1,0 +1,109 @@
+"""Backbones: our small ResNet for CPUs, torchvision's ResNets, any timm model. All return representations (B, D)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from cocoa_pl.errors import ConfigError, choices_hint
+
+TORCHVISION_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+_SMALL_STEM_UP_TO = 64
+
+
+def build_backbone(name: str, *, image_size: int, width: int = 32, stem: str = "auto") -> tuple[nn.Module, int]:
+    """A freshly initialised backbone and the length D of its representations.
+
+    Args:
+        name: ``small_resnet``, a torchvision ResNet, or ``timm:NAME``.
+        image_size: side of the images in pixels; decides what ``stem=auto`` means.
+        width: channels of small_resnet's first stage.
+        stem: ``small`` (3x3 convolution, no pooling), ``large``, or ``auto``.
+
+    Raises:
+        ConfigError: unknown name, or timm is not installed.
+    """
+    if name == "small_resnet":
+        return SmallResNet(width=width), 8 * width
+    if name in TORCHVISION_RESNETS:
+        return _torchvision_resnet(name, small_stem=stem == "small" or (stem == "auto" and image_size <= _SMALL_STEM_UP_TO))
+    if name.startswith("timm:"):
+        return _timm(name.removeprefix("timm:"), image_size)
+    known = ["small_resnet", *TORCHVISION_RESNETS]
+    raise ConfigError(f"model.backbone={name}: unknown; {choices_hint(name, known)}, or timm:NAME")
+
+
+class SmallResNet(nn.Module):
+    """A residual network (He et al., CVPR 2016) of four stages of one block, for small images on a CPU.
+
+    The stem halves the resolution, so a 32 px image is seen at 16, 8, 4 and 2 px: a quarter of the work of a full-resolution stem.
+
+    Args:
+        width: channels of the first stage; each stage doubles them, and D = 8 * width.
+    """
+
+    def __init__(self, *, width: int = 32) -> None:
+        super().__init__()
+        widths = [width * 2**stage for stage in range(4)]
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.stages = nn.Sequential(*(_Block(max(width, out // 2), out, stride=1 if out == width else 2) for out in widths))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (B, 3, H, W) to representations (B, 8 * width), all elements >= 0."""
+        return cast(Tensor, self.stages(self.stem(images))).mean(dim=(2, 3))
+
+
+class _Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.body(maps) + self.skip(maps))
+
+
+def _torchvision_resnet(name: str, *, small_stem: bool) -> tuple[nn.Module, int]:
+    constructor = cast(Callable[..., torchvision.models.ResNet], getattr(torchvision.models, name))
+    network = constructor(weights=None)
+    dim = network.fc.in_features
+    network.fc = nn.Identity()  # type: ignore[assignment]
+    if small_stem:
+        network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        network.maxpool = nn.Identity()  # type: ignore[assignment]
+    return network, dim
+
+
+def _timm(name: str, image_size: int) -> tuple[nn.Module, int]:
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"model.backbone=timm:{name}: timm is not installed; pip install 'cocoa_pl[timm]'") from error
+    known = timm.list_models()
+    if name not in known:
+        raise ConfigError(f"model.backbone=timm:{name}: timm has no such model{_nearest(name, known)}")
+    sized = {"img_size": image_size} if "vit" in name or "swin" in name or "deit" in name else {}
+    network = timm.create_model(name, pretrained=False, num_classes=0, **sized)
+    return network, int(network.num_features)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; nearest names: {', '.join(near)}" if near else ""

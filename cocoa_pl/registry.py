@@ -1,0 +1,93 @@
+"""The tables of everything that has a name in a config: one line an entry, imported only when it is used.
+
+A table maps a name to ``module:attribute``. Names can be checked, listed and completed without importing torch; adding an entry is one file
+and one line here. ``tests/contracts/`` runs over every entry.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cocoa_pl.errors import ConfigError, choices_hint
+
+
+class Table(Mapping[str, str]):
+    """A read-only table from names to import paths.
+
+    Example:
+        >>> sorted(ATTRIBUTIONS)
+        ['integrated_gradients', 'rise']
+        >>> ATTRIBUTIONS.load("rize")
+        Traceback (most recent call last):
+        ...
+        cocoa_pl.errors.ConfigError: unknown attribution 'rize'; choose from: integrated_gradients, rise (did you mean 'rise'?)
+    """
+
+    def __init__(self, kind: str, **paths: str) -> None:
+        self.kind = kind
+        self._paths = paths
+
+    def __getitem__(self, name: str) -> str:
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def load(self, name: str) -> Any:
+        """Import and return the entry.
+
+        Raises:
+            ConfigError: unknown name; the message lists the choices.
+        """
+        if name not in self._paths:
+            raise ConfigError(f"unknown {self.kind} '{name}'; {choices_hint(name, self._paths)}")
+        module, _, attribute = self._paths[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+DATASETS = Table(
+    "dataset",
+    scenes="cocoa_pl.data.splits:scenes_splits",
+    fashion_mnist="cocoa_pl.data.torchvision_sets:fashion_mnist",
+    cifar10="cocoa_pl.data.torchvision_sets:cifar10",
+    cifar100="cocoa_pl.data.torchvision_sets:cifar100",
+    stl10="cocoa_pl.data.torchvision_sets:stl10",
+    image_folder="cocoa_pl.data.image_folder:image_folder",
+)
+VIEW_NAMES = ("original", "flip", "crop", "crop_flip", "grayscale", "jitter", "erase", "rotate90")
+"""Views of an explicand, made by ``cocoa_pl.augmentations.held_out``."""
+TARGETS = Table(
+    "target",
+    label_free="cocoa_pl.targets.cosine:label_free",
+    contrastive_label_free="cocoa_pl.targets.cosine:contrastive_label_free",
+    corpus="cocoa_pl.targets.cosine:corpus_similarity",
+    cocoa="cocoa_pl.targets.cosine:cocoa",
+)
+ATTRIBUTIONS = Table(
+    "attribution",
+    integrated_gradients="cocoa_pl.attributions.integrated_gradients:IntegratedGradients",
+    rise="cocoa_pl.attributions.rise:Rise",
+)
+REMOVALS = Table(
+    "removal",
+    blur="cocoa_pl.removal.blur:Blur",
+    black="cocoa_pl.removal.constant:Black",
+    mean="cocoa_pl.removal.constant:ChannelMean",
+)
+OPTIMIZERS = Table(
+    "optimizer",
+    adamw="cocoa_pl.models.optim:adamw",
+    sgd="cocoa_pl.models.optim:sgd",
+    lars="cocoa_pl.models.optim:lars",
+)
+SCHEDULES = Table(
+    "schedule",
+    one_cycle="cocoa_pl.models.optim:one_cycle",
+    warmup_cosine="cocoa_pl.models.optim:warmup_cosine",
+    constant="cocoa_pl.models.optim:constant",
+)

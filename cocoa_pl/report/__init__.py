@@ -1,0 +1,1 @@
+"""A finished look at an encoder as files and pictures."""

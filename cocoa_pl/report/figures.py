@@ -1,0 +1,82 @@
+"""From a look at an encoder to pictures: contact sheets (views of each explicand) and film strips (epochs of one explicand)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.monitor import Look
+from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip, robust_scale
+
+METHOD_NAMES = {"integrated_gradients": "Integrated gradients", "rise": "RISE"}
+_MAX_SHEET_ROWS = 6
+_EPS = 1e-12
+
+
+def trace_title(trace: str) -> str:
+    """A trace in words.
+
+    Example:
+        >>> trace_title("rise-class")
+        'RISE towards the class'
+    """
+    method, _, target = trace.partition("-")
+    return f"{METHOD_NAMES.get(method, method)} towards the {'class' if target else 'original image'}"
+
+
+def scales(look: Look) -> dict[str, float]:
+    """The attribution that gets the full colour, for each trace: one number for all panels that are to be compared."""
+    return {trace: robust_scale(maps.numpy()) for trace, maps in look.attributions.items()}
+
+
+def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "") -> Image.Image:
+    """Views of each explicand, their maps on one scale, the score under each."""
+    num = given.num_images
+    pictures, maps, scores = to_bytes(given.explicands), look.attributions[trace].numpy(), look.score_of(trace)
+    rows = [
+        [
+            Panel(
+                image=pictures[v * num + e],
+                attribution=maps[v * num + e],
+                caption=view.replace("_", " + "),
+                score=float(scores[v * num + e]),
+                flag="flat" if np.abs(maps[v * num + e]).max() <= _EPS else "",
+                held_out=not (given.seen[v] or view == "original"),
+            )
+            for v, view in enumerate(given.views)
+        ]
+        for e in range(min(num, _MAX_SHEET_ROWS))
+    ]
+    return contact_sheet(rows, scale=scale, title=title, subtitle=subtitle, row_labels=[name_of(given, e) for e in range(len(rows))])
+
+
+def strip(
+    given: ExplainSet, index: int, *, epochs: Sequence[int], history: Mapping[str, NDArray[np.float32]],
+    scores: Mapping[str, Sequence[float]],
+) -> Image.Image:  # fmt: skip
+    """The original view of explicand ``index`` over epochs; ``history`` holds (epochs, H, W) for each trace."""
+    rows = [
+        StripRow(trace_title(trace), maps, scale=robust_scale(maps), scores=scores[trace], flags=_flags(maps)) for trace, maps in history.items()
+    ]
+    return film_strip(to_bytes(given.explicands[index : index + 1])[0], rows, epochs=epochs, title=name_of(given, index))
+
+
+def name_of(given: ExplainSet, index: int) -> str:
+    """What an explicand is called: its class where known, and its name in the split."""
+    label = "" if given.labels is None else f"class {given.class_names[int(given.labels[index])]}, "
+    return f"{label}{given.names[index]}"
+
+
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Images (N, 3, H, W) in [0, 1] to (N, H, W, 3) uint8."""
+    array: NDArray[np.uint8] = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return array
+
+
+def _flags(maps: NDArray[np.float32]) -> list[str]:
+    return ["flat" if np.abs(one).max() <= _EPS else "" for one in maps]

@@ -1,0 +1,98 @@
+"""Files that are either whole or not there: each is written beside its place and moved into it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cocoa_pl.errors import OutputError
+from cocoa_pl.monitor import Look
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half-written, and a file that was there survives a failure.
+
+    Raises:
+        OutputError: no permission, no space, not a folder.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        _remove(part)
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """JSON with NaN and infinity as null, so that every reader takes it."""
+    write_bytes(path, json.dumps(_finite(content), indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def write_png(path: Path, image: Image.Image) -> None:
+    """A PNG."""
+    write_bytes(path, _buffer(lambda file: image.save(file, format="PNG")))
+
+
+def write_look(path: Path, look: Look, *, epoch: int | None) -> None:
+    """Raw float maps and scores of a look: ``<trace>`` (V * E, H, W) and ``score/<trace>`` (V * E,) in one compressed npz."""
+    arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
+    arrays |= {f"score/{trace}": look.score_of(trace).numpy() for trace in look.attributions}
+    arrays["epoch"] = np.array(-1 if epoch is None else epoch)
+    write_bytes(path, _buffer(lambda file: np.savez_compressed(file, **arrays)))  # type: ignore[arg-type]
+
+
+def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """A checkpoint, as ``torch.save`` makes it."""
+    write_bytes(path, _buffer(lambda file: torch.save(dict(checkpoint), file)))
+
+
+def require_folder(path: Path) -> Path:
+    """Make a folder and see that it can be written to, before any work is done.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    probe = path / f".write-test-{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write into this folder ({error.strerror or error})") from error
+    return path
+
+
+def _buffer(write: Callable[[io.BytesIO], Any]) -> bytes:
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder itself is gone or forbidden; the error that is being raised says so
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

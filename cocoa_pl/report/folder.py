@@ -1,0 +1,81 @@
+"""A report folder: numbers for people and for programs, raw maps, pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.monitor import Look
+from cocoa_pl.report.figures import name_of, scales, sheet, trace_title
+from cocoa_pl.report.files import write_bytes, write_json, write_look, write_png
+
+SCHEMA_VERSION = 1
+
+
+def write_report(
+    folder: Path, given: ExplainSet, look: Look, scalars: Mapping[str, float], *, config: Mapping[str, Any], checkpoint: Path, epoch: int
+) -> None:  # fmt: skip
+    """Write ``report.json``, ``report.md``, ``attributions.npz`` and ``heatmaps/*.png``.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    colour_scales = scales(look)
+    write_look(folder / "attributions.npz", look, epoch=epoch)
+    for trace, scale in colour_scales.items():
+        picture = sheet(given, look, trace, scale=scale, title=f"{trace_title(trace)}, epoch {epoch}", subtitle=checkpoint.name)
+        write_png(folder / "heatmaps" / f"{trace}.png", picture)
+    write_json(
+        folder / "report.json",
+        {
+            "schema": SCHEMA_VERSION,
+            "checkpoint": {"name": checkpoint.name, "sha256": _digest(checkpoint), "epoch": epoch},
+            "versions": {name: version(name) for name in ("cocoa_pl", "torch", "pytorch-lightning", "lightly")},
+            "config": config,
+            "scalars": dict(sorted(scalars.items())),
+            "colour_scales": colour_scales,
+            "explicands": [
+                {
+                    "name": name_of(given, e),
+                    "scores": {
+                        trace: {view: float(look.score_of(trace)[v * given.num_images + e]) for v, view in enumerate(given.views)}
+                        for trace in look.attributions
+                    },
+                }
+                for e in range(given.num_images)
+            ],
+        },
+    )
+    write_bytes(folder / "report.md", _markdown(given, look, scalars, checkpoint=checkpoint, epoch=epoch).encode())
+    print(f"{folder}: report.md, report.json, attributions.npz, {len(colour_scales)} sheets in heatmaps/")
+    print(_table(scalars))
+
+
+def _markdown(given: ExplainSet, look: Look, scalars: Mapping[str, float], *, checkpoint: Path, epoch: int) -> str:
+    pictures = "\n\n".join(f"## {trace_title(trace)}\n\n![{trace_title(trace)}](heatmaps/{trace}.png)" for trace in look.attributions)
+    return (
+        f"# What {checkpoint.name} looks at\n\n"
+        f"Epoch {epoch}; {given.num_images} images under {len(given.views)} views; {look.num_forwards} images encoded. "
+        f"Red raises the similarity to the corpus beyond that to {len(given.foil)} random training images, blue lowers it.\n\n"
+        f"{_table(scalars)}\n\n{pictures}\n"
+    )
+
+
+def _table(scalars: Mapping[str, float]) -> str:
+    """Metrics in rows, traces in columns, as a Markdown table."""
+    traces = list(dict.fromkeys(tag.split("/")[1] for tag in scalars if tag.count("/") >= 2))
+    metrics = list(dict.fromkeys("/".join(tag.split("/")[2:]) for tag in scalars if tag.count("/") >= 2))
+    lines = [f"| {'metric':<34} |" + "".join(f" {trace:>28} |" for trace in traces), f"| {'-' * 34} |" + f" {'-' * 27}: |" * len(traces)]
+    for metric in metrics:
+        values = [scalars.get(f"explain/{trace}/{metric}") for trace in traces]
+        lines.append(f"| {metric:<34} |" + "".join(f" {'' if value is None else format(value, '.4f'):>28} |" for value in values))
+    return "\n".join(lines)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,129 @@
+"""The two things one does: train a run, explain a checkpoint. Each reads as the story of what happens."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from cocoa_pl.build import (
+    build_datamodule,
+    build_encoder_network,
+    build_explain_set,
+    build_module,
+    build_monitor,
+    build_splits,
+    build_trainer,
+    build_views,
+    freeze,
+)
+from cocoa_pl.callbacks.explanation import unpack
+from cocoa_pl.config import Config, load_config, to_yaml
+from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
+from cocoa_pl.data.inputs import load_pictures
+from cocoa_pl.errors import CheckpointError
+from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
+from cocoa_pl.monitor import Look
+from cocoa_pl.report.files import require_folder, write_bytes
+from cocoa_pl.report.folder import write_report
+from cocoa_pl.rng import derive_seed
+
+
+def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
+    """Train a run, or continue one exactly.
+
+    Args:
+        config: every option.
+        resume: a checkpoint; the run goes on in its folder.
+
+    Raises:
+        CocoaError: data, checkpoint or folder cannot be used; nothing was changed.
+    """
+    _quiet()
+    splits = build_splits(config)
+    datamodule = build_datamodule(config, splits)
+    module = build_module(config, splits, datamodule)
+    checkpoint = read_checkpoint(resume) if resume else None
+    folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name)
+    trainer, csv_logger = build_trainer(config, splits, require_folder(folder))
+    if trainer.is_global_zero:
+        write_bytes(folder / "config.yaml", to_yaml(config).encode())
+        print(f"{folder}: {len(splits.train)} training and {len(splits.val)} validation images of {splits.name}", flush=True)
+    if checkpoint is not None:
+        csv_logger.keep_before(epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
+    pl.seed_everything(config.run.seed, verbose=False)
+    trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    return trainer
+
+
+def explain(checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: str | None = None, overrides: Sequence[str] = ()) -> Look:
+    """Explain the encoder in a checkpoint, on the run's explain set or on given pictures, and write a report.
+
+    On the explain set with unchanged options the scalars are exactly those that training logged (on the same hardware).
+
+    Args:
+        checkpoint_path: written by :func:`train`.
+        inputs: files or folders of pictures; None takes the run's explain set.
+        out: folder of the report; default: explained/<checkpoint> in the run's folder.
+        overrides: options that differ from the run's.
+
+    Raises:
+        CocoaError: checkpoint, pictures or folder cannot be used.
+    """
+    _quiet()
+    checkpoint = read_checkpoint(checkpoint_path)
+    config = load_config(checkpoint["cocoa_pl"]["config"], overrides=overrides)
+    folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / checkpoint_path.stem)
+    splits = build_splits(config)
+    network, _ = build_encoder_network(config, image_size=splits.image_size)
+    load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=checkpoint_path)
+    given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
+    monitor = build_monitor(config, given)
+    device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
+    look = monitor.look(freeze(network, config, splits, device=device))
+    scalars = monitor.scalars(look, **_earlier_looks(checkpoint, monitor.traces, given))
+    write_report(folder, given, look, scalars, config=checkpoint["cocoa_pl"]["config"], checkpoint=checkpoint_path, epoch=checkpoint["epoch"] + 1)
+    return look
+
+
+def new_folder(root: Path, name: str) -> Path:
+    """<root>/<name>, or <name>-2, -3 ... where a run of that name exists: no run overwrites another."""
+    for number in range(1, 10_000):
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return folder
+    raise CheckpointError(f"{root}: 10 000 runs are called {name}; choose another run.name")
+
+
+def _explain_pictures(config: Config, splits: Any, inputs: Sequence[str]) -> ExplainSet:
+    """The user's pictures in place of validation images: no labels, no masks, the same foil."""
+    pictures = load_pictures(inputs, size=splits.image_size)
+    views = build_views(config, splits)
+    return draw_explain_set(
+        splits.train, pictures, num_explicands=len(pictures), views=config.explain.views,
+        seen=[view for view in config.explain.views if views.is_seen(view)], corpus_size=config.explain.corpus_size,
+        foil_size=config.explain.foil_size, num_pairs=0, seed=derive_seed(config.run.seed, "explain"),
+    )  # fmt: skip
+
+
+def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: ExplainSet) -> dict[str, Look]:
+    """The looks that drift is measured against, where the checkpoint holds them and they show the same explicands."""
+    states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, dict) and "looks" in state]
+    if not states or states[0]["ids"] != given.ids.tolist():
+        return {}
+    looks = {name: unpack(packed) for name, packed in states[0]["looks"].items()}
+    shape = tuple(given.explicands.shape)
+    same = [all(t in look.attributions and len(look.attributions[t]) == shape[0] for t in traces) for look in looks.values()]
+    return {name: looks[name] for name in ("start", "previous") if name in looks} if all(same) else {}
+
+
+def _quiet() -> None:
+    """Lightning's hints speak of options that are not ours; ours are in --help."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*Checkpoint directory.*exists and is not empty.*", ".*`use_distributed_sampler`.*"):
+        warnings.filterwarnings("ignore", message)
