@@ -77,6 +77,7 @@ def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
         views=views if on_device else None,
         transform=None if on_device else lightly_views(views),
         num_workers=config.data.num_workers,
+        num_bank=config.data.num_bank,
     )
 
 

@@ -22,6 +22,7 @@ from cocoa_pl.build import (
     build_views,
     freeze,
 )
+from cocoa_pl.callbacks.checkpointing import Stopped
 from cocoa_pl.callbacks.explanation import unpack
 from cocoa_pl.config import Config, load_config, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
@@ -32,6 +33,16 @@ from cocoa_pl.monitor import Look
 from cocoa_pl.report.files import require_folder, write_bytes
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.rng import derive_seed
+
+_HINTS = (
+    r".*does not have many workers.*",
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
+    r".*number of training batches .* is smaller than the logging interval.*",
+    r".*Found .* in the checkpoint.*",
+    r".*resuming from a checkpoint that ended before the epoch ended.*",
+)
+_INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
 
 
 def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
@@ -57,7 +68,11 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     if checkpoint is not None:
         csv_logger.keep_before(epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
     pl.seed_everything(config.run.seed, verbose=False)
-    trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    except Stopped:
+        print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
+        raise SystemExit(_INTERRUPTED) from None
     return trainer
 
 
@@ -123,7 +138,7 @@ def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: Exp
 
 
 def _quiet() -> None:
-    """Lightning's hints speak of options that are not ours; ours are in --help."""
+    """Leave out Lightning's hints about options that are not ours, and deprecations between libraries; ours are in --help."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*Checkpoint directory.*exists and is not empty.*", ".*`use_distributed_sampler`.*"):
+    for message in _HINTS:
         warnings.filterwarnings("ignore", message)

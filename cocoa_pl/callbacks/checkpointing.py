@@ -37,6 +37,10 @@ class RunRecord(Callback):
         checkpoint["cocoa_pl"] = {"format": FORMAT_VERSION, "config": self.config}
 
 
+class Stopped(Exception):
+    """Training was asked to stop, and has saved itself."""
+
+
 class StopGracefully(Callback):
     """Ctrl-C once: finish the step, save ``last.ckpt``, leave; the run can be resumed at that very step. Twice: leave at once.
 
@@ -54,18 +58,27 @@ class StopGracefully(Callback):
             self._before = signal.signal(signal.SIGINT, self._ask)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
-        if self.asked and between_steps:
-            if not trainer.is_last_batch:  # the end of the epoch saves by itself
-                trainer.save_checkpoint(self.folder / "last.ckpt")
-            trainer.should_stop = True
-            raise KeyboardInterrupt
+        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not between_steps or trainer.is_last_batch:  # gradients are half added up; or the end of the epoch is about to save
+            return
+        self._stop_if_asked(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch > 0:  # asked during validation or while explaining: last.ckpt has just been written
+            self._stop_if_asked(trainer, save=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._restore()
+
+    def _stop_if_asked(self, trainer: pl.Trainer, *, save: bool = True) -> None:
+        # processes must stop at the same step, or the one left over waits for the others for ever
+        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+            if save:
+                trainer.save_checkpoint(self.folder / "last.ckpt")
+            raise Stopped
 
     def _ask(self, signum: int, frame: Any) -> None:
         if self.asked:

@@ -54,7 +54,7 @@ class ScenesConfig:
 
     num_objects: int = 1
     """Digits in an image, 1 or 2 (left and right; the label is the left one's)."""
-    background: float = 0.12
+    background: float = 0.08
     """Strength of the background's low-frequency and pixel noise, 0 to 1."""
     shortcut: float | None = None
     """Draw a coloured patch that agrees with the class with this probability; null draws none."""
@@ -87,6 +87,8 @@ class DataConfig:
     """What a picture that cannot be read does: error stops and names it, skip warns and goes on without it."""
     batch_size: int = 256
     """Images in an optimisation step before accumulation, over all devices together."""
+    num_bank: int = 6000
+    """Training images that vote in the kNN accuracy and train the linear probe."""
     num_workers: int = 0
     """Loader processes for each device; data in memory needs none."""
     scenes: ScenesConfig = field(default_factory=ScenesConfig)
@@ -99,6 +101,7 @@ class DataConfig:
         _between("data.num_val", self.num_val, 1)
         _between("data.val_fraction", self.val_fraction, 0, 0.9, open_low=True)
         _between("data.batch_size", self.batch_size, 2)
+        _between("data.num_bank", self.num_bank, 1)
         _between("data.num_workers", self.num_workers, 0)
 
 
@@ -108,15 +111,15 @@ class AugmentConfig:
 
     backend: str = "auto"
     """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""
-    crop_scale: list[float] = field(default_factory=lambda: [0.3, 1.0])
+    crop_scale: list[float] = field(default_factory=lambda: [0.6, 1.0])
     """Area of the random crop as a share of the image, [min, max]."""
     flip: float = 0.0
     """Probability of a horizontal flip."""
-    jitter: float = 0.6
+    jitter: float = 0.8
     """Strength of the colour jitter: brightness, contrast, saturation .8 x and hue .2 x this."""
     jitter_prob: float = 0.8
     """Probability of the colour jitter."""
-    grayscale: float = 0.3
+    grayscale: float = 0.5
     """Probability of dropping the colours."""
     blur: float = 0.0
     """Probability of a Gaussian blur."""
@@ -135,7 +138,7 @@ class ModelConfig:
 
     backbone: str = "small_resnet"
     """small_resnet (ours, for CPU), a torchvision ResNet (resnet18 ... resnet152), or timm:NAME."""
-    width: int = 32
+    width: int = 24
     """Channels of small_resnet's first stage; representations have eight times as many elements."""
     stem: str = "auto"
     """First layers of a torchvision ResNet: small is 3x3 without pooling, large the usual 7x7; auto: small up to 64 px."""
@@ -167,7 +170,7 @@ class OptimConfig:
 
     name: str = "adamw"
     """Optimiser: adamw, sgd or lars."""
-    lr: float = 2e-3
+    lr: float = 4e-3
     """Peak learning rate, for a batch of 256 where it is scaled."""
     scale_lr: str = "none"
     """Multiply lr by (images in an optimisation step / 256): linear, by its square root: sqrt, or not: none."""
@@ -194,7 +197,7 @@ class OptimConfig:
 class TrainerConfig:
     """Epochs, machines and precision."""
 
-    epochs: int = 16
+    epochs: int = 14
     """Passes over the training images."""
     accelerator: str = "auto"
     """auto, cpu, gpu or mps."""

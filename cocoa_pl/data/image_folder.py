@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cocoa_pl.data.pictures import EXTENSIONS, read_picture, read_square
 from cocoa_pl.data.source import Source
-from cocoa_pl.data.splits import Splits, make_splits
+from cocoa_pl.data.splits import Splits, make_splits, subset
 from cocoa_pl.errors import DataError, choices_hint
 from cocoa_pl.rng import generator
 
@@ -74,6 +74,8 @@ def image_folder(
     *,
     image_size: int = 224,
     val_fraction: float = 0.1,
+    num_train: int | None = None,
+    num_val: int | None = None,
     seed: int = 0,
     on_bad_image: str = "error",
     labelled: bool | None = None,
@@ -89,7 +91,8 @@ def image_folder(
         root: the folder.
         image_size: side of the squares training works on.
         val_fraction: share of the pictures kept for validation where the folder has no ``val/``.
-        seed: the split is a function of it and of the list of files.
+        num_train, num_val: take a random subset of this size.
+        seed: the split and the subsets are a function of it and of the list of files.
         on_bad_image: ``error``: the first file that cannot be read stops everything, named, when its turn comes (the 2000 pictures of the
             channel statistics come first, so a small folder's training images are all looked at beforehand); ``skip``: every file is
             decoded once beforehand, and those that cannot be read are left out with a warning that names them.
@@ -113,6 +116,8 @@ def image_folder(
     else:
         everything = _usable(list_pictures(root, labelled=labelled), root, on_bad_image)
         train, val = _split(everything, root, val_fraction=val_fraction, seed=seed)
+    train = _take(train, subset(len(train.paths), num_train, seed=seed, purpose="image_folder-train"))
+    val = _take(val, subset(len(val.paths), num_val, seed=seed, purpose="image_folder-val"))
     sources = [FolderSource(part, image_size=image_size, max_picture_size=max_picture_size) for part in (train, val)]
     return make_splits(sources[0], sources[1], image_size=image_size, name=f"image_folder {root}")
 

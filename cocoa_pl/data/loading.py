@@ -145,6 +145,15 @@ class ImageDataModule(pl.LightningDataModule):
         val = ViewDataset(self.splits.val, transform=self.transform, seed=derive_seed(self.seed, "val"))
         return [self._loader(bank, self._in_order(self.bank_ids)), self._loader(val, self._in_order(range(len(self.splits.val))))]
 
+    def state_dict(self) -> dict[str, int]:
+        """Where in which epoch training is, so that a run saved between two steps goes on at the next one."""
+        assert self.trainer is not None
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        return {"epoch": self.trainer.current_epoch, "batches": done}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.train_sampler.skip = (state_dict["epoch"], state_dict["batches"])
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Make the views on the device: of training batches, and of the validation images (not of the bank)."""
         if not isinstance(batch, Batch):
@@ -193,16 +202,16 @@ def _as_it_is(batch: _T) -> _T:
 
 def _seed_global_rng(seed: int) -> None:
     torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would also touch the accelerators
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 Lightly draws from numpy's global generator
     random.seed(seed)
 
 
 @contextmanager
 def _global_rng_restored() -> Iterator[None]:
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         yield
     finally:
         torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
+        np.random.set_state(states[1])  # noqa: NPY002
         random.setstate(states[2])

@@ -32,7 +32,7 @@ class ScenesOptions:
 
     image_size: int = 32
     num_objects: int = 1
-    background: float = 0.12
+    background: float = 0.08
     shortcut: float | None = None
     shortcut_size: int = 5
 

@@ -82,7 +82,7 @@ def test_crop_windows_have_the_asked_area_and_stay_inside() -> None:
 def test_brightness_contrast_and_saturation_equal_torchvision() -> None:
     images = pictures(4, low=0.35, high=0.6)  # no step of the chain leaves [0, 1], where torchvision would clamp
     factors = torch.tensor([[1.2, 0.7, 1.3], [0.8, 1.2, 0.4], [1.0, 1.3, 1.0], [1.3, 1.0, 0.0]])
-    params = colour.JitterParams(*factors.unbind(1), torch.zeros(4))
+    params = colour.JitterParams(factors[:, 0], factors[:, 1], factors[:, 2], torch.zeros(4))
     ours = colour.recolour(images, colour.jitter_map(images, params))
     for i, (brightness, contrast, saturation) in enumerate(factors.tolist()):
         theirs = TF.adjust_saturation(TF.adjust_contrast(TF.adjust_brightness(images[i], brightness), contrast), saturation)

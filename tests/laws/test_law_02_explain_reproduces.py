@@ -1,0 +1,32 @@
+"""Law 2: explain.py on the last checkpoint reproduces the last epoch's logged explanation scalars exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cocoa_pl.config import Config
+from cocoa_pl.runs import explain, train
+
+Logged = Callable[[Path], dict[tuple[int, str], float]]
+_MACHINE = {"explain/seconds", "explain/share_of_epoch"}
+
+
+@pytest.mark.parametrize("ema", [False, True], ids=["weights", "moving average"])
+def test_explaining_the_last_checkpoint_gives_the_logged_numbers(
+    tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, ema: bool
+) -> None:
+    folder = smoke_run
+    if ema:
+        train(smoke_config(tmp_path, "model.ema_decay=0.9"))
+        folder = tmp_path / "smoke"
+    explain(folder / "last.ckpt", out=str(tmp_path / "report"))
+    again = json.loads((tmp_path / "report" / "report.json").read_text())["scalars"]
+    before = {name: value for (step, name), value in logged(folder).items() if step == 2 and name.startswith("explain/")}
+    assert before.keys() - _MACHINE == again.keys()
+    assert {name for name in again if "drift" in name}
+    for name, value in again.items():
+        assert value == before[name] or (value is None and before[name] != before[name]), name
