@@ -8,7 +8,7 @@ def main() -> None:
 
     from cocoa_pl.runs import explain  # after the options are known to be right: importing torch takes seconds
 
-    explain(args.ckpt, inputs=args.input, out=args.out, overrides=args.overrides)
+    explain(args.ckpt, inputs=args.input, out=args.out, untrained=args.untrained, overrides=args.overrides)
 
 
 if __name__ == "__main__":

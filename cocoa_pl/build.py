@@ -85,7 +85,9 @@ def build_module(config: Config, splits: Splits, datamodule: ImageDataModule | N
     """A freshly initialised SimCLR, its weights a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(config.run.seed, "weights"))
-        backbone, rep_dim = build_encoder_network(config, image_size=splits.image_size)
+        backbone, rep_dim = build_backbone(
+            config.model.backbone, image_size=splits.image_size, width=config.model.width, stem=config.model.stem
+        )  # fmt: skip
         module = SimCLR(
             backbone,
             rep_dim=rep_dim,
@@ -101,11 +103,6 @@ def build_module(config: Config, splits: Splits, datamodule: ImageDataModule | N
     if config.model.compile:
         module.backbone.compile()
     return module
-
-
-def build_encoder_network(config: Config, *, image_size: int) -> tuple[nn.Module, int]:
-    """The backbone and the length of its representations."""
-    return build_backbone(config.model.backbone, image_size=image_size, width=config.model.width, stem=config.model.stem)
 
 
 def build_optim(config: Config) -> OptimSpec:
@@ -179,14 +176,16 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
     """The callback that explains the encoder, its moving average where one is kept."""
     monitor = build_monitor(config, build_explain_set(config, splits))
 
-    def frozen(module: pl.LightningModule) -> FrozenEncoder:
-        for callback in module.trainer.callbacks if module._trainer is not None else []:  # type: ignore[attr-defined]
+    def frozen(module: Any) -> FrozenEncoder:
+        for callback in module.trainer.callbacks if module._trainer is not None else []:
             if isinstance(callback, WeightAveraging) and callback._average_model is not None:
-                return freeze(callback._average_model.module.backbone, config, splits, device=module.device)
-        return freeze(module.backbone, config, splits, device=module.device)  # type: ignore[arg-type]
+                averaged: Any = callback._average_model.module
+                return freeze(averaged.backbone, config, splits, device=module.device)
+        return freeze(module.backbone, config, splits, device=module.device)
 
     return ExplanationCallback(
-        monitor, encoder=frozen, folder=folder / "heatmaps", every_n_epochs=config.explain.every_n_epochs, num_strips=config.explain.num_strips
+        monitor, encoder=frozen, folder=folder / "heatmaps", every_n_epochs=config.explain.every_n_epochs,
+        num_strips=config.explain.num_strips,
     )  # fmt: skip
 
 

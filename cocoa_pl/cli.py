@@ -60,6 +60,7 @@ def parse_explain(argv: list[str] | None = None) -> argparse.Namespace:
     parser = _parser("explain.py", "Explain the encoder in a checkpoint: what do its representations look at?")
     parser.add_argument("--ckpt", metavar="PATH", required=True, help="checkpoint written by train.py, or the folder of a run")
     parser.add_argument("--input", metavar="PATH", nargs="+", help="pictures or folders to explain; default: the run's explain set")
+    parser.add_argument("--untrained", action="store_true", help="explain the encoder as it was before training: the control")
     parser.add_argument("--out", metavar="DIR", help="folder for the report (default: <run>/explained/<checkpoint>)")
     args = parser.parse_intermixed_args(argv)
     load_config(overrides=args.overrides)  # a wrong option fails here, before torch is imported

@@ -32,7 +32,7 @@ class FrozenEncoder:
         first = next(module.parameters(), torch.empty(0))
         self.device = torch.device(device) if device is not None else first.device
         with torch.inference_mode(False):  # a copy made in inference mode could not carry gradients
-            self.module = copy.deepcopy(module).to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            self.module = copy.deepcopy(module).to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
             self._mean = torch.tensor(mean, device=self.device).view(-1, 1, 1)
             self._std = torch.tensor(std, device=self.device).view(-1, 1, 1)
         self._autocast = precision == "bf16"
@@ -52,4 +52,4 @@ class FrozenEncoder:
     @torch.no_grad()
     def encode(self, images: Tensor, *, chunk_size: int = 256) -> Tensor:
         """Images (n, C, H, W), floats in [0, 1] or bytes, to representations (n, D), without gradients, at most ``chunk_size`` a pass."""
-        return torch.cat([self(chunk.float() / 255 if chunk.dtype == torch.uint8 else chunk) for chunk in images.split(chunk_size)])
+        return torch.cat([self(chunk.float() / 255 if chunk.dtype == torch.uint8 else chunk) for chunk in torch.split(images, chunk_size)])

@@ -70,19 +70,22 @@ class Explainer:
             seed: masks and noise are a function of it.
 
         Raises:
-            DataError: wrong shape, no explicand, or values that are not finite.
+            DataError: wrong shape, no explicand, bytes instead of floats, or values that are not finite.
         """
         if explicands.ndim != 4 or len(explicands) == 0:
             raise DataError(f"explicands {tuple(explicands.shape)}: must be (N, C, H, W) with N at least 1")
+        if not explicands.is_floating_point():
+            raise DataError(f"explicands of type {explicands.dtype}: must be floats in [0, 1]; divide bytes by 255")
         if not bool(torch.isfinite(explicands).all()):
             raise DataError("explicands hold NaN or infinite pixels")
         explicands = explicands.to(self.encoder.device)
         baseline = self.removal(explicands)
         score_fn = self.score_fn(target)
         maps = {
-            name: method(score_fn, explicands, baseline, seed=seed, chunk_size=self.chunk_size) for name, method in self.attributions.items()
+            name: method(score_fn, explicands, baseline, seed=seed, chunk_size=self.chunk_size)
+            for name, method in self.attributions.items()
         }
         with torch.no_grad():
             rows = torch.arange(len(explicands), device=explicands.device)
-            scores = torch.cat([score_fn(explicands[part], part) for part in rows.split(self.chunk_size)]).T
+            scores = torch.cat([score_fn(explicands[part], part) for part in torch.split(rows, self.chunk_size)]).T
         return Explanation(maps, scores, tuple(target.names), baseline, seed)

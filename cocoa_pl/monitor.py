@@ -147,9 +147,7 @@ class Monitor:
         out |= self._curves(encoder, reference, rows, images, explanation.baseline, out)
         return out
 
-    def _curves(
-        self, encoder: FrozenEncoder, reference: _References, rows: Tensor, images: Tensor, baseline: Tensor, maps: Rows
-    ) -> Rows:
+    def _curves(self, encoder: FrozenEncoder, reference: _References, rows: Tensor, images: Tensor, baseline: Tensor, maps: Rows) -> Rows:
         """Insertion, deletion and gap of the original views; NaN on the rows of other views."""
         plain = (rows < self.explain_set.num_images).nonzero()[:, 0]
         score_fn = self._explainer(encoder).score_fn(reference.target(rows[plain], measure=True)) if len(plain) else None
@@ -202,7 +200,7 @@ class _References:
         corpora = [originals.new_zeros(0, 0, originals.shape[1])] * 2
         if given.classes:
             corpora = [
-                encoder.encode(images.flatten(0, 1), chunk_size=chunk_size).unflatten(0, tuple(images.shape[:2]))
+                encoder.encode(images.flatten(0, 1), chunk_size=chunk_size).reshape(*images.shape[:2], -1)
                 for images in (given.corpora, given.measure_corpora)
             ]
         labels = None if given.labels is None else torch.tensor([given.classes.index(label) for label in given.labels.tolist()])

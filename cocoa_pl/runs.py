@@ -13,7 +13,6 @@ import torch
 
 from cocoa_pl.build import (
     build_datamodule,
-    build_encoder_network,
     build_explain_set,
     build_module,
     build_monitor,
@@ -24,7 +23,7 @@ from cocoa_pl.build import (
 )
 from cocoa_pl.callbacks.checkpointing import Stopped
 from cocoa_pl.callbacks.explanation import unpack
-from cocoa_pl.config import Config, load_config, to_yaml
+from cocoa_pl.config import Config, load_config, to_dict, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.inputs import load_pictures
 from cocoa_pl.errors import CheckpointError
@@ -76,7 +75,10 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     return trainer
 
 
-def explain(checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: str | None = None, overrides: Sequence[str] = ()) -> Look:
+def explain(
+    checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: str | None = None, untrained: bool = False,
+    overrides: Sequence[str] = (),
+) -> Look:  # fmt: skip
     """Explain the encoder in a checkpoint, on the run's explain set or on given pictures, and write a report.
 
     On the explain set with unchanged options the scalars are exactly those that training logged (on the same hardware).
@@ -85,6 +87,7 @@ def explain(checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: 
         checkpoint_path: written by :func:`train`.
         inputs: files or folders of pictures; None takes the run's explain set.
         out: folder of the report; default: explained/<checkpoint> in the run's folder.
+        untrained: explain the encoder as it was before training, with the same options: the control.
         overrides: options that differ from the run's.
 
     Raises:
@@ -93,16 +96,20 @@ def explain(checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: 
     _quiet()
     checkpoint = read_checkpoint(checkpoint_path)
     config = load_config(checkpoint["cocoa_pl"]["config"], overrides=overrides)
-    folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / checkpoint_path.stem)
+    name = "untrained" if untrained else checkpoint_path.stem
+    folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / name)
     splits = build_splits(config)
-    network, _ = build_encoder_network(config, image_size=splits.image_size)
-    load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=checkpoint_path)
+    network = build_module(config, splits).backbone
+    if not untrained:
+        load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=checkpoint_path)
     given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
     monitor = build_monitor(config, given)
     device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
     look = monitor.look(freeze(network, config, splits, device=device))
-    scalars = monitor.scalars(look, **_earlier_looks(checkpoint, monitor.traces, given))
-    write_report(folder, given, look, scalars, config=checkpoint["cocoa_pl"]["config"], checkpoint=checkpoint_path, epoch=checkpoint["epoch"] + 1)
+    scalars = monitor.scalars(look, **({} if untrained else _earlier_looks(checkpoint, monitor.traces, given)))
+    write_report(
+        folder, given, look, scalars, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1
+    )  # fmt: skip
     return look
 
 

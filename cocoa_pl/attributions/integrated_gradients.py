@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cocoa_pl.errors import DataError
 from cocoa_pl.types import ScoreFn
 
 
@@ -32,7 +33,11 @@ class IntegratedGradients:
     num_steps: int = 50
 
     def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Tensor, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
-        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W); deterministic, ``seed`` plays no part."""
+        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W); deterministic, ``seed`` plays no part.
+
+        Raises:
+            DataError: the score carries no gradient.
+        """
         nodes, weights = np.polynomial.legendre.leggauss(self.num_steps)
         alphas = torch.tensor((nodes + 1) / 2, dtype=torch.float32, device=explicands.device)
         steps = torch.tensor(weights / 2, dtype=torch.float32, device=explicands.device)
@@ -40,7 +45,7 @@ class IntegratedGradients:
         num = len(explicands)
         total: Tensor | None = None
         # one stream of (explicand, step) pairs, explicand by explicand, cut into equal chunks
-        for pairs in torch.arange(num * self.num_steps, device=explicands.device).split(chunk_size):
+        for pairs in torch.split(torch.arange(num * self.num_steps, device=explicands.device), chunk_size):
             rows, step = pairs // self.num_steps, pairs % self.num_steps
             gradients = _gradients(score_fn, baseline[rows] + alphas[step, None, None, None] * difference[rows], rows)
             if total is None:
@@ -55,5 +60,7 @@ def _gradients(score_fn: ScoreFn, images: Tensor, rows: Tensor) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         images = images.clone().requires_grad_()
         scores = score_fn(images, rows.clone()).sum(dim=0)
+        if not scores.requires_grad:
+            raise DataError("integrated gradients: the score carries no gradient back to the images; the encoder must be differentiable")
         last = len(scores) - 1
         return torch.stack([torch.autograd.grad(score, images, retain_graph=k < last)[0] for k, score in enumerate(scores)])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.errors import DataError
 from cocoa_pl.rng import counter_uniform
 from cocoa_pl.types import ScoreFn
 
@@ -111,7 +112,15 @@ class Rise:
     def sums(
         self, score_fn: ScoreFn, explicands: Tensor, baseline: Tensor, *, seed: int = 0, first: int = 0, chunk_size: int = 256
     ) -> RiseSums:
-        """Sums over masks ``first`` to ``first + num_masks``; sums of adjacent runs add up to the run of both."""
+        """Sums over masks ``first`` to ``first + num_masks``; sums of adjacent runs add up to the run of both.
+
+        Raises:
+            DataError: the grid has more cells than the images have pixels.
+        """
+        height, width = explicands.shape[-2:]
+        side = min(height, width)
+        if side < self.grid_size:
+            raise DataError(f"grid_size={self.grid_size} has more cells than images of {height} x {width} pixels have; take at most {side}")
         blocks = [
             self._block(score_fn, *block, seed=seed, first=first, chunk_size=chunk_size, start=start)
             for start, block in _blocks(explicands, baseline, chunk_size)
@@ -133,7 +142,7 @@ class Rise:
         mask_sum = torch.zeros(height, width, dtype=torch.float64, device=explicands.device)
         product = torch.zeros(*pivot.shape, height * width, dtype=torch.float64, device=explicands.device)
         difference = explicands - baseline
-        for indices in torch.arange(first, first + self.num_masks, device=explicands.device).split(max(1, chunk_size // num)):
+        for indices in torch.split(torch.arange(first, first + self.num_masks, device=explicands.device), max(1, chunk_size // num)):
             masks = rise_masks(
                 indices, seed=seed, height=height, width=width, grid_size=self.grid_size, keep_prob=self.keep_prob
             )  # fmt: skip
@@ -141,10 +150,10 @@ class Rise:
             scores = score_fn(images, rows.repeat_interleave(len(masks))).T.view(len(pivot), num, len(masks))
             centred = scores.double() - pivot[..., None]
             score += centred.sum(-1)
-            mask_sum += masks.sum(0)
+            mask_sum += masks.double().sum(0)
             product += centred @ masks.flatten(1).double()
-        return RiseSums(self.num_masks, score, mask_sum, product.unflatten(-1, (height, width)), pivot)
+        return RiseSums(self.num_masks, score, mask_sum, product.view(*pivot.shape, height, width), pivot)
 
 
 def _blocks(explicands: Tensor, baseline: Tensor, size: int) -> list[tuple[int, tuple[Tensor, Tensor]]]:
-    return [(k * size, pair) for k, pair in enumerate(zip(explicands.split(size), baseline.split(size), strict=True))]
+    return [(k * size, pair) for k, pair in enumerate(zip(torch.split(explicands, size), torch.split(baseline, size), strict=True))]

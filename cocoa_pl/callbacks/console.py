@@ -51,9 +51,10 @@ class Summary(Callback):
             return
         known = {name: float(value) for name, value in trainer.callback_metrics.items()}
         names = ("train/loss_epoch", "val/knn", "val/raw_pixel_knn", "val/linear_probe", "val/effective_rank", "val/collapse_level")
-        names += tuple(name for name in sorted(known) if name.endswith(("/gap", "/two_object_accuracy", "/pointing_game", "/drift_previous")))
+        ends = ("/gap", "/two_object_accuracy", "/pointing_game", "/drift_previous")
+        shown = [*names, *(name for name in sorted(known) if name.endswith(ends))]
         lines = ["", f"{self.folder.name}: {trainer.current_epoch} epochs in {duration(time.perf_counter() - self._began)}"]
-        lines += [f"  {name:<52}{known[name]:8.3f}" for name in names if name in known]
+        lines += [f"  {name:<52}{known[name]:8.3f}" for name in shown if name in known]
         lines += [
             f"checkpoint    {self.folder / 'last.ckpt'}",
             f"heatmaps      {self.folder / 'heatmaps'}",

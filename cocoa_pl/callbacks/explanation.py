@@ -92,7 +92,9 @@ class ExplanationCallback(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
-            raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ; resume without")
+            raise CheckpointError(
+                "the checkpoint was explained on other images or masks: data, run.seed or explain.* differ; resume without"
+            )
         self.epochs, self.scales = list(state_dict["epochs"]), dict(state_dict["scales"])
         looks = {name: unpack(packed) for name, packed in state_dict["looks"].items()}
         self.start, self.previous, self.current = (looks.get(name) for name in ("start", "previous", "current"))
@@ -110,9 +112,8 @@ class ExplanationCallback(Callback):
 
     def _explain(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Look:
         with torch.random.fork_rng(devices=[pl_module.device] if pl_module.device.type == "cuda" else []):
-            return self.monitor.look(
-                self.encoder(pl_module), rank=trainer.global_rank, world_size=trainer.world_size, gather=_gather if trainer.world_size > 1 else _alone
-            )  # fmt: skip
+            gather = _gather if trainer.world_size > 1 else _alone
+            return self.monitor.look(self.encoder(pl_module), rank=trainer.global_rank, world_size=trainer.world_size, gather=gather)
 
     def _draw(self, trainer: pl.Trainer, look: Look, epoch: int) -> None:
         """Contact sheets and film strips, to the folder and to TensorBoard."""

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -42,7 +42,10 @@ def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Co
                 OmegaConf.update(config, key, value, merge=False)
             except OmegaConfBaseException as error:
                 raise ConfigError(f"{key}={value}: must be {_wanted(key)}") from error
-    return cast(Config, OmegaConf.to_object(config))
+    try:
+        return cast(Config, OmegaConf.to_object(config))
+    except OmegaConfBaseException as error:  # '???' and '${...}' have a meaning in OmegaConf
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -71,7 +74,8 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def to_yaml(config: Config) -> str:
     """The config as YAML that :func:`read_yaml` reads back."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def option_names(section: type = Config, prefix: str = "") -> Iterator[str]:
@@ -109,7 +113,7 @@ def _parse_override(text: str) -> dict[str, Any]:
 
 def _leaves(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in layer.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and (value or f"{prefix}{name}" not in option_names()):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -1,6 +1,7 @@
 """Every option, in one typed schema: defaults < YAML file < ``key=value`` on the command line.
 
-No torch here: a wrong option fails in a fraction of a second. The sentence under a field is its help text. Nothing but ``build.py`` and ``cli.py`` imports this package.
+No torch here: a wrong option fails in a fraction of a second. The sentence under a field is its help text.
+Nothing but ``build.py``, ``runs.py`` and ``cli.py`` imports this package.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from cocoa_pl.registry import ATTRIBUTIONS, DATASETS, OPTIMIZERS, REMOVALS, SCHE
 
 def _between(key: str, value: float | None, low: float, high: float = float("inf"), *, open_low: bool = False) -> None:
     """Refuse a number outside [low, high], or (low, high] with ``open_low``."""
-    if value is None or (low < value <= high if open_low else low <= value <= high):
+    if value is None or (value != float("inf") and (low < value <= high if open_low else low <= value <= high)):
         return
     wanted = f"greater than {low:g}" if open_low else f"at least {low:g}"
-    wanted += f" and at most {high:g}" if high < float("inf") else ""
+    wanted += f" and at most {high:g}" if high < float("inf") else " and finite" if value == float("inf") else ""
     raise ConfigError(f"{key}={value}: must be {wanted}")
 
 
@@ -292,7 +293,7 @@ class CheckpointConfig:
     """Which checkpoints are kept beside the last one."""
 
     monitor: str | None = "auto"
-    """Metric that ranks checkpoints, any that is logged, explain/... included; auto: val/knn where labels exist; null keeps only the last."""
+    """Metric that ranks checkpoints, any logged one, explain/... included; auto: val/knn where labels exist; null keeps only the last."""
     mode: str = "max"
     """Whether the best is the max or the min of it."""
     top_k: int = 1

@@ -126,18 +126,19 @@ def _spread(source: Source, num: int, rng: torch.Generator) -> Tensor:
     if source.labels is None:
         return order[:num]
     labels = source.labels[order]
-    classes = labels.unique()[torch.randperm(len(labels.unique()), generator=rng)][:_MAX_CLASSES]
+    known = torch.unique(labels)
+    classes = known[torch.randperm(len(known), generator=rng)][:_MAX_CLASSES]
     turn = torch.full((len(order),), len(order), dtype=torch.long)
     for place, label in enumerate(classes):
         members = (labels == label).nonzero()[:, 0]
         turn[members] = torch.arange(len(members)) * len(classes) + place
-    allowed = turn < len(order) * len(classes) if len(classes) == len(labels.unique()) else turn < len(order)
+    allowed = turn < len(order) * len(classes) if len(classes) == len(known) else turn < len(order)
     return order[allowed][turn[allowed].argsort(stable=True)][:num]
 
 
 def _pairs(source: Source, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Images of different classes side by side, from the same classes that explicands are spread over."""
-    if source.labels is None or num == 0 or len(source.labels.unique()) < 2:
+    if source.labels is None or num == 0 or len(torch.unique(source.labels)) < 2:
         return torch.empty(0), torch.empty(0, 2, dtype=torch.long)
     pool = _spread(source, len(source), rng)
     left = pool[torch.randint(len(pool), (20 * num,), generator=rng)]
@@ -172,7 +173,9 @@ def _foils(source: Source, size: int, used: Tensor, rng: torch.Generator) -> Ten
     order = order[free[order]]
     f = min(size, len(order) // 2)
     if f == 0:
-        raise DataError(f"{len(source)} training images leave none for the foil and its measure; at least two are needed beside the corpora")
+        raise DataError(
+            f"{len(source)} training images leave none for the foil and its measure; at least two are needed beside the corpora"
+        )
     if f < size:
         warnings.warn(f"the foil has {f} images instead of {size}: there are no more training images", stacklevel=2)
     return order[: 2 * f]
@@ -181,7 +184,7 @@ def _foils(source: Source, size: int, used: Tensor, rng: torch.Generator) -> Ten
 def _load_grid(source: Source, ids: Tensor, *, like: Tensor) -> Tensor:
     if ids.numel() == 0:
         return torch.empty(0, 0, *like.shape[1:], dtype=torch.uint8)
-    return source.load(ids.flatten().tolist()).unflatten(0, tuple(ids.shape))
+    return source.load(ids.flatten().tolist()).reshape(*ids.shape, *like.shape[1:])
 
 
 def _under_views(masks: Tensor | None, theta: Tensor, num_views: int) -> Tensor | None:

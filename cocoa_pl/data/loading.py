@@ -148,7 +148,7 @@ class ImageDataModule(pl.LightningDataModule):
     def state_dict(self) -> dict[str, int]:
         """Where in which epoch training is, so that a run saved between two steps goes on at the next one."""
         assert self.trainer is not None
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
         return {"epoch": self.trainer.current_epoch, "batches": done}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:

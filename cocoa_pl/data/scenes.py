@@ -69,7 +69,8 @@ def scenes(*, num_images: int, split: str, seed: int, options: ScenesOptions | N
             labels, masks = pool_labels[which], alpha > _MASK_THRESHOLD
         elif masks is not None:
             masks &= alpha <= _MASK_THRESHOLD
-    assert labels is not None and masks is not None
+    assert labels is not None
+    assert masks is not None
     patches = None
     if options.shortcut is not None:
         canvas, patches = _add_patch(canvas, labels, draw[:, 56:61], options)
@@ -111,7 +112,7 @@ def _place(digits: Tensor, draw: Tensor, size: int, slot: int | None) -> Tensor:
 def _background(draw: Tensor, ids: Tensor, size: int, *, seed: int, strength: float) -> tuple[Tensor, Tensor]:
     """Base colour plus low-frequency noise (n, 3, S, S), and the pixel noise to be added last."""
     light = (draw[:, 3:4] < 0.5).float()
-    base = 0.05 + 0.5 * draw[:, :3] + 0.4 * light  # dark or light, so that the digit always stands out
+    base = 0.05 + 0.42 * draw[:, :3] + 0.48 * light  # dark or light, so that the digit always stands out
     coarse = counter_uniform(seed, 1, ids, num=3 * 5 * 5).view(-1, 3, 5, 5) - 0.5
     low = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
     fine = counter_uniform(seed, 2, ids, num=3 * size * size).view(-1, 3, size, size) - 0.5
@@ -121,7 +122,7 @@ def _background(draw: Tensor, ids: Tensor, size: int, *, seed: int, strength: fl
 def _object_colour(draw: Tensor, canvas: Tensor) -> Tensor:
     """A light or a dark colour (n, 3), whichever stands out against the background."""
     dark_background = canvas.mean(dim=(1, 2, 3)) < 0.5
-    tint = 0.25 * draw[:, 1:4]
+    tint = 0.2 * draw[:, 1:4]
     return torch.where(dark_background[:, None], 1 - tint, tint)
 
 

@@ -23,7 +23,7 @@ def energy_inside(attributions: Tensor, masks: Tensor) -> Tensor:
     """
     positive, inside = attributions.clamp_min(0).flatten(1), masks.flatten(1).float()
     total = positive.sum(1)
-    return torch.where(total > 0, (positive * inside).sum(1) / total.clamp_min(1e-12), inside.mean(1))
+    return torch.where(total > 0, (positive * inside).sum(1) / total.where(total > 0, 1), inside.mean(1))
 
 
 def mask_auroc(attributions: Tensor, masks: Tensor) -> Tensor:

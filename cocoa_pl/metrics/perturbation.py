@@ -43,7 +43,8 @@ def pixel_ranks(attributions: Tensor) -> Tensor:
     """Rank of every pixel (N, H, W) to int64 (N, H, W): 0 is the highest attribution; ties go in reading order."""
     flat = attributions.flatten(1)
     order = flat.argsort(dim=1, descending=True, stable=True)
-    return torch.empty_like(order).scatter_(1, order, torch.arange(flat.shape[1], device=flat.device).expand_as(order)).view(attributions.shape)
+    positions = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, positions).view(attributions.shape)
 
 
 @torch.no_grad()
@@ -73,7 +74,7 @@ def perturbation_curves(
     # Row by row: insertion at cuts 0 .. T-1, then deletion at cuts 0 .. T-1; each ends where the other starts.
     per_row = 2 * num_steps
     parts = []
-    for index in torch.arange(num * per_row, device=explicands.device).split(chunk_size):
+    for index in torch.split(torch.arange(num * per_row, device=explicands.device), chunk_size):
         rows, position = index // per_row, index % per_row
         deleting = position >= num_steps
         within = ranks[rows] < cuts[position % num_steps][:, None, None]

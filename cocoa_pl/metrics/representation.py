@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from lightly.utils.benchmarking import knn_predict
 from torch import Tensor
 
 
-def knn_accuracy(bank: Tensor, bank_labels: Tensor, reps: Tensor, labels: Tensor, *, num_neighbours: int = 20, temperature: float = 0.1) -> float:
+def knn_accuracy(
+    bank: Tensor, bank_labels: Tensor, reps: Tensor, labels: Tensor, *, num_neighbours: int = 20, temperature: float = 0.1
+) -> float:
     """Share of reps (N, D) whose weighted vote of nearest neighbours in the bank (M, D) names their label (Wu et al., CVPR 2018)."""
     num_classes = int(max(bank_labels.max(), labels.max())) + 1
     features = F.normalize(bank.float(), dim=1).T.contiguous()
@@ -30,7 +34,7 @@ def fit_linear_head(bank: Tensor, labels: Tensor, *, weight_decay: float = 1e-3,
     mean, scale = bank.float().mean(0), bank.float().std(0, correction=0).clamp_min(1e-6)
     inputs = (bank.float() - mean) / scale
     with torch.inference_mode(False), torch.enable_grad():
-        inputs, labels = inputs.clone(), labels.clone()
+        inputs, labels = inputs.detach().clone(), labels.clone()
         weight = torch.zeros(num_classes, bank.shape[1], device=bank.device, requires_grad=True)
         bias = torch.zeros(num_classes, device=bank.device, requires_grad=True)
         optimizer = torch.optim.LBFGS([weight, bias], max_iter=max_iterations, line_search_fn="strong_wolfe")
@@ -41,7 +45,7 @@ def fit_linear_head(bank: Tensor, labels: Tensor, *, weight_decay: float = 1e-3,
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
-        optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     weight = weight.detach() / scale
     return weight, bias.detach() - weight @ mean
 
@@ -57,9 +61,9 @@ def uniformity(reps: Tensor) -> float:
 
 
 def collapse_level(reps: Tensor) -> float:
-    """0 for reps (N, D) spread over the sphere, 1 for a single direction: max(0, 1 - sqrt(D) * mean std of normalised reps) (Chen & He, 2021)."""
+    """0 for reps (N, D) spread over the sphere, 1 for a single direction (Chen & He, 2021): max(0, 1 - sqrt(D) * mean std of unit reps)."""
     unit = F.normalize(reps.float(), dim=1)
-    return max(0.0, 1 - float(unit.std(0, correction=0).mean()) * unit.shape[1] ** 0.5)
+    return max(0.0, 1 - float(unit.std(0, correction=0).mean()) * math.sqrt(unit.shape[1]))
 
 
 def effective_rank(reps: Tensor) -> float:

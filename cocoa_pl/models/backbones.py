@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torchvision
@@ -82,10 +82,10 @@ def _torchvision_resnet(name: str, *, small_stem: bool) -> tuple[nn.Module, int]
     constructor = cast(Callable[..., torchvision.models.ResNet], getattr(torchvision.models, name))
     network = constructor(weights=None)
     dim = network.fc.in_features
-    network.fc = nn.Identity()  # type: ignore[assignment]
+    network.fc = nn.Identity()
     if small_stem:
         network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        network.maxpool = nn.Identity()  # type: ignore[assignment]
+        network.maxpool = nn.Identity()
     return network, dim
 
 
@@ -97,8 +97,8 @@ def _timm(name: str, image_size: int) -> tuple[nn.Module, int]:
     known = timm.list_models()
     if name not in known:
         raise ConfigError(f"model.backbone=timm:{name}: timm has no such model{_nearest(name, known)}")
-    sized = {"img_size": image_size} if "vit" in name or "swin" in name or "deit" in name else {}
-    network = timm.create_model(name, pretrained=False, num_classes=0, **sized)
+    sized: dict[str, Any] = {"img_size": image_size} if "vit" in name or "swin" in name or "deit" in name else {}
+    network: Any = timm.create_model(name, pretrained=False, num_classes=0, **sized)
     return network, int(network.num_features)
 
 

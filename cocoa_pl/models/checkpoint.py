@@ -42,7 +42,11 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], *, prefix: str, pa
     missing, unexpected = sorted(expected.keys() - own.keys()), sorted(own.keys() - expected.keys())
     reshaped = sorted(name for name in expected.keys() & own.keys() if expected[name].shape != own[name].shape)
     if missing or unexpected or reshaped:
-        parts = [f"{word}: {_first(names)}" for word, names in (("missing", missing), ("unexpected", unexpected), ("other shape", reshaped)) if names]
+        parts = [
+            f"{word}: {_first(names)}"
+            for word, names in (("missing", missing), ("unexpected", unexpected), ("other shape", reshaped))
+            if names
+        ]
         raise CheckpointError(f"{path}: weights do not fit the encoder; {'; '.join(parts)}")
     module.load_state_dict(own)
 

@@ -57,7 +57,8 @@ def sgd(groups: ParamGroups, lr: float) -> Optimizer:
 
 def lars(groups: ParamGroups, lr: float) -> Optimizer:
     """LARS (You, Gitman & Ginsburg, 2017), SimCLR's optimiser for large batches, with momentum .9."""
-    return LARS([dict(group) for group in groups], lr=lr, momentum=0.9)
+    optimizer: Optimizer = LARS([dict(group) for group in groups], lr=lr, momentum=0.9)
+    return optimizer
 
 
 def one_cycle(total: int, warmup: int) -> Factor:

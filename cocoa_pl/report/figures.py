@@ -61,7 +61,8 @@ def strip(
 ) -> Image.Image:  # fmt: skip
     """The original view of explicand ``index`` over epochs; ``history`` holds (epochs, H, W) for each trace."""
     rows = [
-        StripRow(trace_title(trace), maps, scale=robust_scale(maps), scores=scores[trace], flags=_flags(maps)) for trace, maps in history.items()
+        StripRow(trace_title(trace), maps, scale=robust_scale(maps), scores=scores[trace], flags=_flags(maps))
+        for trace, maps in history.items()
     ]
     return film_strip(to_bytes(given.explicands[index : index + 1])[0], rows, epochs=epochs, title=name_of(given, index))
 

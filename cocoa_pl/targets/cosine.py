@@ -24,7 +24,8 @@ _EPS = 1e-8
 
 def normalize(reps: Tensor) -> Tensor:
     """Reps (..., D) to unit length; an all-zero representation stays zero instead of turning into NaN."""
-    return reps / reps.norm(dim=-1, keepdim=True).clamp_min(_EPS)
+    unit: Tensor = reps / reps.norm(dim=-1, keepdim=True).clamp_min(_EPS)
+    return unit
 
 
 class DirectionTarget:
@@ -46,7 +47,8 @@ class DirectionTarget:
     def __init__(self, directions: Tensor, *, names: Sequence[str]) -> None:
         if directions.ndim not in (2, 3) or len(directions) != len(names):
             raise DataError(f"directions {tuple(directions.shape)} must be (K, D) or (K, N, D) with K = {len(names)} names")
-        self.directions = directions.float()
+        with torch.inference_mode(False):  # a direction made in inference mode could not carry gradients
+            self.directions = directions.detach().float().clone()
         self._names = tuple(names)
 
     @property

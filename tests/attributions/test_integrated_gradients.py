@@ -1,0 +1,55 @@
+"""Integrated gradients against captum and against their axioms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from captum.attr import IntegratedGradients as CaptumIntegratedGradients
+from torch import Tensor
+
+from cocoa_pl.attributions import IntegratedGradients
+from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.removal import Black, Blur
+from cocoa_pl.targets import DirectionTarget
+from cocoa_pl.types import Removal
+
+
+@pytest.mark.parametrize("removal", [Black(), Blur()])
+@pytest.mark.parametrize("k", range(4))
+def test_equals_captum_for_every_target(
+    encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget, k: int, removal: Removal
+) -> None:
+    baseline = removal(explicands)
+    ours = IntegratedGradients(num_steps=7)(lambda x, rows: targets(encoder(x), rows), explicands, baseline, chunk_size=4)
+    for n in range(len(explicands)):  # one by one: captum tiles references in another order than rows
+        own = slice(n, n + 1)
+
+        def score(images: Tensor, n: int = n) -> Tensor:
+            return targets(encoder(images), torch.full((len(images),), n))[:, k]
+
+        theirs = CaptumIntegratedGradients(score).attribute(explicands[own], baseline[own], n_steps=7, method="gausslegendre")
+        torch.testing.assert_close(ours[k, n], theirs.sum(dim=(0, 1)).float(), atol=1e-6, rtol=1e-4)
+
+
+def test_attributions_sum_to_the_difference_of_scores(encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget) -> None:
+    rows, baseline = torch.arange(3), torch.zeros_like(explicands)
+    maps = IntegratedGradients(num_steps=32)(lambda x, rows: targets(encoder(x), rows), explicands, baseline)
+    difference = targets(encoder(explicands), rows) - targets(encoder(baseline), rows)
+    torch.testing.assert_close(maps.sum(dim=(2, 3)).T, difference, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 1000])
+def test_chunks_do_not_matter(encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget, chunk_size: int) -> None:
+    def maps(chunk_size: int) -> Tensor:
+        method = IntegratedGradients(num_steps=3)
+        return method(lambda x, rows: targets(encoder(x), rows), explicands, torch.zeros_like(explicands), chunk_size=chunk_size)
+
+    torch.testing.assert_close(maps(chunk_size), maps(9), atol=1e-7, rtol=1e-5)
+
+
+def test_no_grad_field_is_touched(encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget) -> None:
+    images, baseline = explicands.clone().requires_grad_(), torch.zeros_like(explicands).requires_grad_()
+    weight = torch.ones(5, requires_grad=True)
+    maps = IntegratedGradients(num_steps=2)(lambda x, rows: targets(encoder(x) * weight, rows), images.detach(), baseline.detach())
+    assert (images.grad, baseline.grad, weight.grad) == (None, None, None)
+    assert not maps.requires_grad

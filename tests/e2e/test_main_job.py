@@ -1,0 +1,138 @@
+"""The main job on a run of seconds: what is promised to be in the folder is there and says what it should."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cocoa_pl import runs
+from cocoa_pl.config import Config, load_config, read_yaml, to_dict
+
+ROOT = Path(__file__).parents[2]
+TRACES = ("integrated_gradients", "rise", "integrated_gradients-class", "rise-class")
+Logged = Callable[[Path], dict[tuple[int, str], float]]
+
+
+def test_the_folder_of_a_run(smoke_run: Path, smoke_config: Callable[..., Config]) -> None:
+    names = {path.name for path in smoke_run.iterdir()}
+    assert {"config.yaml", "last.ckpt", "tensorboard", "metrics.csv", "heatmaps"} <= names
+    assert any(name.startswith("best-") for name in names)
+    stored = load_config(read_yaml(smoke_run / "config.yaml"))
+    assert to_dict(stored) == to_dict(smoke_config(smoke_run.parent))
+
+
+def test_every_epoch_is_explained_the_untrained_one_too(smoke_run: Path, logged: Logged) -> None:
+    values = logged(smoke_run)
+    for epoch in range(3):
+        for trace in TRACES:
+            for metric in ("insertion_auc", "deletion_auc", "gap", "pointing_game", "energy_inside", "mask_auroc"):
+                assert (epoch, f"explain/{trace}/{metric}") in values
+            for view in ("original", "flip", "crop", "rotate90"):
+                assert (epoch, f"explain/{trace}/score/{view}") in values
+            assert ((epoch, f"explain/{trace}/drift_previous") in values) == (epoch > 0)
+            assert ((epoch, f"explain/{trace}/drift_start") in values) == (epoch > 0)
+        for method in ("integrated_gradients", "rise"):
+            assert (epoch, f"explain/{method}/two_object_accuracy") in values
+        assert values[epoch, "explain/num_forwards"] > 0
+    for name in ("knn", "linear_probe", "raw_pixel_knn", "alignment", "uniformity", "collapse_level", "effective_rank"):
+        assert (2, f"val/{name}") in values
+    assert 0 < values[2, "explain/share_of_epoch"] < 1
+    assert values[1, "explain/rise/drift_previous"] == pytest.approx(values[1, "explain/rise/drift_start"])
+
+
+def test_tensorboard_holds_the_same_numbers_and_the_pictures(smoke_run: Path, logged: Logged) -> None:
+    events = EventAccumulator(str(smoke_run / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
+    events.Reload()
+    values = logged(smoke_run)
+    for tag in ("explain/rise/gap", "explain/integrated_gradients-class/score/flip", "val/knn"):
+        for event in events.Scalars(tag):
+            assert event.value == pytest.approx(values[event.step, tag], rel=1e-6)
+    for trace in TRACES:
+        assert [image.step for image in events.Images(f"explain/{trace}/sheet")] == [0, 1, 2]
+    assert [image.step for image in events.Images("explain/film/0")] == [0, 1, 2]
+    assert events.Images("explain/rise/sheet")[0].width >= 300
+
+
+def test_raw_maps_are_kept_as_floats(smoke_run: Path) -> None:
+    with np.load(smoke_run / "heatmaps" / "epoch-0002.npz") as arrays:
+        for trace in TRACES:
+            assert arrays[trace].shape == (8, 32, 32)
+            assert arrays[trace].dtype == np.float32
+            assert np.isfinite(arrays[trace]).all()
+            assert arrays[f"score/{trace}"].shape == (8,)
+    assert Image.open(smoke_run / "heatmaps" / "epoch-0002-rise-sheet.png").width >= 300
+
+
+def test_a_checkpoint_holds_weights_and_plain_values_only(smoke_run: Path) -> None:
+    checkpoint = torch.load(smoke_run / "last.ckpt", weights_only=True)
+    assert checkpoint["cocoa_pl"]["config"]["model"]["width"] == 8
+
+
+def test_explain_writes_a_report(smoke_run: Path, tmp_path: Path) -> None:
+    runs.explain(smoke_run / "last.ckpt", out=str(tmp_path / "report"))
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["schema"] == 1
+    assert len(report["explicands"]) == 2
+    assert "explain/rise/gap" in report["scalars"]
+    text = (tmp_path / "report" / "report.md").read_text()
+    for trace in TRACES:
+        assert f"heatmaps/{trace}.png" in text
+        assert (tmp_path / "report" / "heatmaps" / f"{trace}.png").is_file()
+    with np.load(tmp_path / "report" / "attributions.npz") as arrays, np.load(smoke_run / "heatmaps" / "epoch-0002.npz") as during:
+        np.testing.assert_array_equal(arrays["rise"], during["rise"])
+
+
+def test_explain_ones_own_pictures(smoke_run: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, mode, size in (("a photo.jpg", "RGB", (50, 40)), ("grey.png", "L", (32, 70)), ("alpha.webp", "RGBA", (33, 33))):
+        shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
+        Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8), mode=None).save(tmp_path / name)
+    runs.explain(smoke_run / "last.ckpt", inputs=[str(tmp_path)], out=str(tmp_path / "report"))
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert sorted(item["name"] for item in report["explicands"]) == ["a photo.jpg", "alpha.webp", "grey.png"]
+    assert "explain/rise/gap" in report["scalars"]
+    assert not any("class" in name or "two_object" in name for name in report["scalars"])
+
+
+def test_checkpoints_can_monitor_explanations(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged) -> None:
+    runs.train(smoke_config(tmp_path, "checkpoint.monitor=explain/rise/gap"))
+    gaps = {epoch: logged(tmp_path / "smoke")[epoch + 1, "explain/rise/gap"] for epoch in range(2)}
+    best = max(gaps, key=lambda epoch: gaps[epoch])
+    assert (tmp_path / "smoke" / f"best-epoch={best:03d}.ckpt").is_file()
+
+
+def test_an_unlabelled_folder_trains_and_is_explained(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged) -> None:
+    """No labels: no class, no kNN, yet scores, gaps and drift; views by Lightly in the loader."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for i in range(24):
+        Image.fromarray(rng.integers(0, 255, (20 + i, 30, 3), dtype=np.uint8)).save(tmp_path / "pictures" / f"{i}.png")
+    config = smoke_config(
+        tmp_path, "data.name=image_folder", f"data.root={tmp_path / 'pictures'}", "data.image_size=16", "data.num_train=null",
+        "data.num_val=null", "data.val_fraction=0.2", "data.batch_size=8", "explain.foil_size=5", "trainer.epochs=1",
+    )  # fmt: skip
+    runs.train(config)
+    values = logged(tmp_path / "smoke")
+    assert (1, "explain/rise/gap") in values
+    assert (1, "val/effective_rank") in values
+    assert not any("knn" in name or "class" in name or "two_object" in name for _, name in values)
+
+
+def test_the_script_trains_and_says_what_to_do_next(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
+    overrides = ["data.num_train=64", "data.num_val=16", "trainer.epochs=1", f"run.root={tmp_path}", "explain.attributions=[rise]"]
+    command = [sys.executable, str(ROOT / "train.py"), "--config", str(ROOT / "configs/smoke.yaml"), *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "tensorboard --logdir" in done.stdout
+    assert "--samples_per_plugin images=" in done.stdout
+    assert f"python explain.py --ckpt {tmp_path / 'smoke'}" in done.stdout
+    assert "Warning" not in done.stderr
