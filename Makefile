@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # what a developer's shell happens to export must not reach what is installed or tested
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTEST_ADDOPTS MYPYPATH
 .PHONY: train test check format clean
 .DEFAULT_GOAL := help
 

@@ -1,4 +1,4 @@
-"""From a config to objects: the only place that knows both options and rooms."""
+"""From a config to objects: no room below this file knows that options exist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """RISE: attribution by random masks (Petsiuk, Das & Saenko, BMVC 2018), for many targets from one encoding, with a centred estimator.
 
 The map is E[score * M(p)] / E[M(p)] = Cov(score, M(p)) / E[M(p)] + E[score]. The last term is the same for every pixel, yet its sampling
-noise dominates the plain estimator; the centred one leaves it out and needs far fewer masks for the same map.
+noise dominates the literal estimator, which divides by keep_prob: each pixel gets the mean score times its own realised coverage over
+keep_prob. The centred estimator leaves that term out, divides by the realised coverage, and needs far fewer masks for the same map.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class RiseSums:
         mask: sum of masks, (H, W).
         product: sum of (score - pivot) * mask, (K, N, H, W).
         pivot: (K, N), a constant taken off the scores for precision; the same in runs that are merged.
+        keep_prob: the masks' expected coverage.
     """
 
     num: int
@@ -65,21 +67,20 @@ class RiseSums:
     mask: Tensor
     product: Tensor
     pivot: Tensor
+    keep_prob: float
 
     def __add__(self, other: RiseSums) -> RiseSums:
         return RiseSums(
-            self.num + other.num, self.score + other.score, self.mask + other.mask, self.product + other.product, self.pivot
+            self.num + other.num, self.score + other.score, self.mask + other.mask, self.product + other.product, self.pivot, self.keep_prob
         )  # fmt: skip
 
     def attribution(self, *, centred: bool = True) -> Tensor:
-        """The map (K, N, H, W): covariance of score and mask over the realised coverage; plus the mean score for the plain estimator."""
-        mean_score = self.score / self.num
+        """The map (K, N, H, W): covariance of score and mask over the realised coverage, or the mean of score * mask over keep_prob."""
         coverage = self.mask / self.num
-        safe = coverage.clamp_min(1e-6)
         if centred:
-            covariance = self.product / self.num - mean_score[..., None, None] * coverage
-            return (covariance / safe).float()
-        return (self.product / self.num / safe + self.pivot[..., None, None]).float()
+            covariance = self.product / self.num - (self.score / self.num)[..., None, None] * coverage
+            return (covariance / coverage.clamp_min(1e-6)).float()
+        return ((self.product / self.num + self.pivot[..., None, None] * coverage) / self.keep_prob).float()
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Rise:
         num_masks: masks; mask i is a function of (seed, i), common to all explicands, so a run of n is a prefix of a run of 2 n.
         grid_size: cells along the shorter side; the paper takes 7 at 224 px and 4 at 32 px.
         keep_prob: share of cells kept.
-        estimator: ``centred`` (default) or ``petsiuk``, the literal one.
+        estimator: ``centred`` (default) or ``petsiuk``, the mean of score * mask over keep_prob, to the letter of the paper.
 
     Example:
         >>> constant = lambda images, rows: torch.ones(len(images), 1)
@@ -127,7 +128,7 @@ class Rise:
         ]
         return RiseSums(
             self.num_masks, torch.cat([b.score for b in blocks], 1), blocks[0].mask, torch.cat([b.product for b in blocks], 1),
-            torch.cat([b.pivot for b in blocks], 1),
+            torch.cat([b.pivot for b in blocks], 1), self.keep_prob,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -152,7 +153,7 @@ class Rise:
             score += centred.sum(-1)
             mask_sum += masks.double().sum(0)
             product += centred @ masks.flatten(1).double()
-        return RiseSums(self.num_masks, score, mask_sum, product.view(*pivot.shape, height, width), pivot)
+        return RiseSums(self.num_masks, score, mask_sum, product.view(*pivot.shape, height, width), pivot, self.keep_prob)
 
 
 def _blocks(explicands: Tensor, baseline: Tensor, size: int) -> list[tuple[int, tuple[Tensor, Tensor]]]:

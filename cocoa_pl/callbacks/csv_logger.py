@@ -1,4 +1,4 @@
-"""Every number of a run in one CSV file that is only ever appended to."""
+"""Every number of a run in one CSV file, appended as it comes."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -105,7 +105,7 @@ def _parse_override(text: str) -> dict[str, Any]:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"{text}: the value is not valid YAML") from error
-    nested: Any = value if isinstance(parsed, str) or (parsed is None and value not in {"null", "~", ""}) else parsed
+    nested: Any = value if parsed is None and value not in {"null", "~", ""} else parsed
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}
     return cast(dict[str, Any], nested)

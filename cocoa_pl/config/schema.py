@@ -86,7 +86,7 @@ class DataConfig:
     """Share split off for validation, by seed, where the data has no validation split."""
     on_bad_image: str = "error"
     """What a picture that cannot be read does: error stops and names it, skip warns and goes on without it."""
-    batch_size: int = 256
+    batch_size: int = 128
     """Images in an optimisation step before accumulation, over all devices together."""
     num_bank: int = 6000
     """Training images that vote in the kNN accuracy and train the linear probe."""
@@ -112,7 +112,7 @@ class AugmentConfig:
 
     backend: str = "auto"
     """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""
-    crop_scale: list[float] = field(default_factory=lambda: [0.6, 1.0])
+    crop_scale: list[float] = field(default_factory=lambda: [0.5, 1.0])
     """Area of the random crop as a share of the image, [min, max]."""
     flip: float = 0.0
     """Probability of a horizontal flip."""
@@ -171,7 +171,7 @@ class OptimConfig:
 
     name: str = "adamw"
     """Optimiser: adamw, sgd or lars."""
-    lr: float = 4e-3
+    lr: float = 3e-3
     """Peak learning rate, for a batch of 256 where it is scaled."""
     scale_lr: str = "none"
     """Multiply lr by (images in an optimisation step / 256): linear, by its square root: sqrt, or not: none."""

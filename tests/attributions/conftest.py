@@ -10,6 +10,9 @@ from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.targets import DirectionTarget, cocoa, contrastive_label_free, corpus_similarity, label_free
 
 
+collect_ignore = ["conftest.py"]  # as a module of doctests: two modules of one name cannot be collected
+
+
 @pytest.fixture
 def encoder() -> FrozenEncoder:
     with torch.random.fork_rng(devices=[]):

@@ -59,18 +59,25 @@ def test_maps_equal_the_transcription(encoder: FrozenEncoder, explicands: Tensor
         scores = targets(encoder(images), torch.full((num,), n)).double().numpy()
         for k in range(scores.shape[1]):
             if estimator == "petsiuk":
-                expected = sum(s * mask for s, mask in zip(scores[:, k], masks, strict=True)) / sum(masks)
+                expected = sum(s * mask for s, mask in zip(scores[:, k], masks, strict=True)) / (num * 0.6)  # equation 6 of the RISE paper
             else:
                 covariance = sum((s - scores[:, k].mean()) * mask for s, mask in zip(scores[:, k], masks, strict=True)) / num
                 expected = covariance / (sum(masks) / num)
             np.testing.assert_allclose(ours[k, n].numpy(), expected, atol=2e-6)
 
 
-def test_estimators_differ_by_the_mean_score_alone(encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget) -> None:
+def test_the_literal_estimator_adds_the_mean_score_times_the_noise_of_the_coverage(
+    encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget
+) -> None:
     sums = Rise(num_masks=40, grid_size=3).sums(lambda x, rows: targets(encoder(x), rows), explicands, torch.zeros_like(explicands))
-    gap = sums.attribution(centred=False) - sums.attribution(centred=True)
+    centred = sums.attribution(centred=True)
+    gap = sums.attribution(centred=False) - centred
     mean_score = (sums.score / sums.num + sums.pivot).float()
-    torch.testing.assert_close(gap, mean_score[..., None, None].expand_as(gap), atol=1e-6, rtol=0)
+    coverage = (sums.mask / sums.num).float()
+    expected = (mean_score[..., None, None] + centred) * coverage / 0.5 - centred
+    torch.testing.assert_close(gap, expected, atol=1e-5, rtol=0)
+    assert gap[[0, 2]].std(dim=(2, 3)).min() > 0.05  # targets without a foil: noise that differs from pixel to pixel
+    assert centred[[0, 2]].std(dim=(2, 3)).max() < 0.01
 
 
 @pytest.mark.parametrize("keep_prob", [0.3, 0.5])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_cosine_equals_numpy_whatever_the_scale() -> None:
 
 
 @pytest.mark.parametrize("agreement", [spearman, cosine])
-def test_flat_maps_agree_with_flat_maps_only(agreement: type) -> None:
+def test_flat_maps_agree_with_flat_maps_only(agreement: Callable[[Tensor, Tensor], Tensor]) -> None:
     flat = torch.zeros(6, 5, 8)
     assert agreement(flat, flat).tolist() == [1.0] * 6
     assert agreement(flat, SMOOTH).tolist() == [0.0] * 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import integrate
 from torch import Tensor, nn
 
 from cocoa_pl.encoding import FrozenEncoder
@@ -43,7 +44,7 @@ def test_curves_equal_a_loop_over_pixels(num_steps: int, chunk_size: int) -> Non
             np.testing.assert_allclose(curves.insertion[k, n].numpy(), insertion, atol=1e-5)
             np.testing.assert_allclose(curves.deletion[k, n].numpy(), deletion, atol=1e-5)
             shares = np.arange(num_steps + 1) / num_steps
-            areas = np.trapezoid(insertion, shares), np.trapezoid(deletion, shares)
+            areas = integrate.trapezoid(insertion, shares), integrate.trapezoid(deletion, shares)
             assert float(curves.insertion_auc[k, n]) == pytest.approx(areas[0], abs=1e-5)
             assert float(curves.deletion_auc[k, n]) == pytest.approx(areas[1], abs=1e-5)
             assert float(curves.gap[k, n]) == pytest.approx(areas[0] - areas[1], abs=1e-5)
