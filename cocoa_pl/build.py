@@ -132,7 +132,7 @@ def build_monitor(config: Config, explain_set: ExplainSet) -> Monitor:
         "integrated_gradients": {"num_steps": explain.num_steps},
         "rise": {"num_masks": explain.num_masks, "grid_size": explain.grid_size},
     }
-    attributions: dict[str, Attribution] = {name: ATTRIBUTIONS.load(name)(**options[name]) for name in explain.attributions}
+    attributions: dict[str, Attribution] = {name: ATTRIBUTIONS.load(name)(**options.get(name, {})) for name in explain.attributions}
     return Monitor(
         explain_set, attributions=attributions, removal=REMOVALS.load(explain.removal)(), chunk_size=explain.chunk_size,
         curve_steps=explain.curve_steps, pair_targets=tuple(explain.pair_targets), seed=derive_seed(config.run.seed, "explain"),
@@ -147,7 +147,7 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
         callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))
     if config.explain.enabled:
         callbacks.append(build_explanation_callback(config, splits, folder))
-    callbacks += [build_checkpoints(config, splits, folder), Summary(folder)]
+    callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
     if trainer.progress_bar:
         callbacks.append(RunProgressBar())
     made = pl.Trainer(
@@ -194,16 +194,23 @@ def freeze(backbone: nn.Module, config: Config, splits: Splits, *, device: torch
     return FrozenEncoder(backbone, mean=splits.mean, std=splits.std, precision=config.explain.precision, device=device)
 
 
-def build_checkpoints(config: Config, splits: Splits, folder: Path) -> ModelCheckpoint:
-    """``last.ckpt`` after every epoch, and the best by the monitored metric."""
+def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Callback]:
+    """``last.ckpt`` after every epoch, and the best by the monitored metric.
+
+    Two callbacks, as Lightning's ``save_last`` writes only in epochs that are among the best.
+    """
     monitor = config.checkpoint.monitor
     if monitor == "auto":
         monitor = "val/knn" if splits.train.labels is not None else None
-    top_k = config.checkpoint.top_k if monitor else 0
-    return ModelCheckpoint(
-        folder, filename="best-{epoch:03d}", monitor=monitor if top_k else None, mode=config.checkpoint.mode, save_top_k=top_k,
-        save_last=True, save_on_train_epoch_end=True, enable_version_counter=False,
-    )  # fmt: skip
+    kept: list[Callback] = []
+    if monitor and config.checkpoint.top_k:
+        kept.append(
+            ModelCheckpoint(
+                folder, filename="best-{epoch:03d}", monitor=monitor, mode=config.checkpoint.mode, save_top_k=config.checkpoint.top_k,
+                save_on_train_epoch_end=True, enable_version_counter=False,
+            )  # fmt: skip
+        )
+    return [*kept, ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
 
 
 def native_precision(asked: str) -> str:

@@ -5,6 +5,7 @@ The callback and ``explain.py`` are two clients of :class:`Monitor`, which is wh
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -217,12 +218,13 @@ class _References:
     ) -> tuple[DirectionTarget, list[str]]:
         """For every kind its targets of each pair: towards the left and the right class, or a single one where no class enters."""
         sides = [self.corpora[0][[self.classes.index(label) for label in column]] for column in labels.T.tolist()]
-        reps = encoder.encode(images, chunk_size=chunk_size) if any("label_free" in kind for kind in kinds) else None
         targets: list[DirectionTarget] = []
         for kind in kinds:
             make = TARGETS.load(kind)
-            foil = () if kind in ("label_free", "corpus") else (self.foils[0],)
-            targets += [make(own, *foil, name=kind) for own in ([reps] if "label_free" in kind else sides)]
+            wanted = list(inspect.signature(make).parameters)
+            foil = (self.foils[0],) if "foil_reps" in wanted else ()
+            compared = sides if wanted[0] == "corpus_reps" else [encoder.encode(images, chunk_size=chunk_size)]
+            targets += [make(own, *foil, name=kind) for own in compared]
         both = targets[0]
         for target in targets[1:]:
             both = both + target

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from cocoa_pl.build import (
     build_datamodule,
@@ -26,7 +27,7 @@ from cocoa_pl.callbacks.explanation import unpack
 from cocoa_pl.config import Config, load_config, to_dict, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.inputs import load_pictures
-from cocoa_pl.errors import CheckpointError
+from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
 from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
 from cocoa_pl.monitor import Look
 from cocoa_pl.report.files import require_folder, write_bytes
@@ -69,6 +70,11 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     pl.seed_everything(config.run.seed, verbose=False)
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    except MisconfigurationException as error:
+        if "ModelCheckpoint(monitor=" not in str(error):
+            raise
+        known = [name for name in trainer.callback_metrics if name.startswith(("val/", "explain/", "train/"))]
+        raise ConfigError(f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}") from error
     except Stopped:
         print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
         raise SystemExit(_INTERRUPTED) from None

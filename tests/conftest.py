@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(autouse=True, scope="session")
 def _two_threads() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def smoke_config() -> Callable[..., Config]:
     """``configs/smoke.yaml`` made smaller still, with a root of one's own and ``key=value`` overrides."""
 
     def make(root: Path, *overrides: str) -> Config:
-        tiny = ["data.num_train=96", "data.num_val=24", "data.num_bank=64", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
+        tiny = ["data.num_train=96", "data.num_val=24", "data.num_bank=64", "explain.corpus_size=2", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
         return load_config(read_yaml(ROOT / "configs/smoke.yaml"), overrides=[*tiny, f"run.root={root}", *overrides])
 
     return make

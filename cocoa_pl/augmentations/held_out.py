@@ -55,7 +55,7 @@ class HeldOutView:
 
 
 def _fixed(matrix: list[list[float]]) -> Callable[[Tensor], Tensor]:
-    return lambda draw: torch.tensor(matrix, device=draw.device).repeat(len(draw), 1, 1)
+    return lambda draw: torch.tensor(matrix, dtype=torch.float32, device=draw.device).repeat(len(draw), 1, 1)
 
 
 def _crop(draw: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.targets import DirectionTarget, cocoa, contrastive_label_free, corpus_similarity, label_free
 
-
 collect_ignore = ["conftest.py"]  # as a module of doctests: two modules of one name cannot be collected
 
 

@@ -69,7 +69,8 @@ def test_raw_maps_are_kept_as_floats(smoke_run: Path) -> None:
             assert arrays[trace].dtype == np.float32
             assert np.isfinite(arrays[trace]).all()
             assert arrays[f"score/{trace}"].shape == (8,)
-    assert Image.open(smoke_run / "heatmaps" / "epoch-0002-rise-sheet.png").width >= 300
+    with Image.open(smoke_run / "heatmaps" / "epoch-0002-rise-sheet.png") as sheet:
+        assert sheet.width >= 300
 
 
 def test_a_checkpoint_holds_weights_and_plain_values_only(smoke_run: Path) -> None:

@@ -24,7 +24,7 @@ METHODS: dict[str, Attribution] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("removal", "chunk_size"), [(Black(), 4), (Blur(), 23), (ChannelMean(), 256)])
+@pytest.mark.parametrize(("removal", "chunk_size"), [(Black(), 13), (Blur(), 23), (ChannelMean(), 256)])
 def test_a_batch_equals_single_runs(
     tiny_encoder: FrozenEncoder, tiny_explicands: Tensor, tiny_targets: Callable[[Tensor], list[DirectionTarget]], removal: Removal,
     chunk_size: int,
