@@ -206,9 +206,14 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
     if monitor and config.checkpoint.top_k:
         kept.append(
             ModelCheckpoint(
-                folder, filename="best-{epoch:03d}", monitor=monitor, mode=config.checkpoint.mode, save_top_k=config.checkpoint.top_k,
-                save_on_train_epoch_end=True, enable_version_counter=False,
-            )  # fmt: skip
+                folder,
+                filename="best-{epoch:03d}",
+                monitor=monitor,
+                mode=config.checkpoint.mode,
+                save_top_k=config.checkpoint.top_k,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
         )
     return [*kept, ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
 

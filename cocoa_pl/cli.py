@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -69,7 +70,8 @@ def parse_explain(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a script: an error of ours becomes one line and exit code 2."""
+    """Run a script: an error of ours becomes one line and exit code 2, a warning one line."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main()
     except CocoaError as error:

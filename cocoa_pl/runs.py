@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from cocoa_pl.build import (
     build_datamodule,
@@ -74,7 +74,9 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         if "ModelCheckpoint(monitor=" not in str(error):
             raise
         known = [name for name in trainer.callback_metrics if name.startswith(("val/", "explain/", "train/"))]
-        raise ConfigError(f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}") from error
+        raise ConfigError(
+            f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}"
+        ) from error
     except Stopped:
         print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
         raise SystemExit(_INTERRUPTED) from None

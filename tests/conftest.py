@@ -25,7 +25,14 @@ def smoke_config() -> Callable[..., Config]:
     """``configs/smoke.yaml`` made smaller still, with a root of one's own and ``key=value`` overrides."""
 
     def make(root: Path, *overrides: str) -> Config:
-        tiny = ["data.num_train=96", "data.num_val=24", "data.num_bank=64", "explain.corpus_size=2", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
+        tiny = [
+            "data.num_train=96",
+            "data.num_val=24",
+            "data.num_bank=64",
+            "explain.corpus_size=2",
+            "trainer.accelerator=cpu",
+            "trainer.progress_bar=false",
+        ]
         return load_config(read_yaml(ROOT / "configs/smoke.yaml"), overrides=[*tiny, f"run.root={root}", *overrides])
 
     return make

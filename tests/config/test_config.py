@@ -77,7 +77,7 @@ def test_to_dict_holds_plain_values_only() -> None:
         ("run.name=a=b", "a=b"),
         ("run.name=2024-01-01", "2024-01-01"),
         ("run.name='007'", "007"),
-        ("run.name=\"a: b\"", "a: b"),
+        ('run.name="a: b"', "a: b"),
     ],
 )
 def test_values_are_read_as_in_yaml(override: str, value: Any) -> None:

@@ -129,11 +129,11 @@ def test_an_unlabelled_folder_trains_and_is_explained(tmp_path: Path, smoke_conf
 
 
 def test_the_script_trains_and_says_what_to_do_next(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
-    overrides = ["data.num_train=64", "data.num_val=16", "trainer.epochs=1", f"run.root={tmp_path}", "explain.attributions=[rise]"]
+    overrides = ["trainer.epochs=1", f"run.root={tmp_path}", "explain.attributions=[rise]", "data.num_train=400"]
     command = [sys.executable, str(ROOT / "train.py"), "--config", str(ROOT / "configs/smoke.yaml"), *overrides]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tensorboard --logdir" in done.stdout
     assert "--samples_per_plugin images=" in done.stdout
     assert f"python explain.py --ckpt {tmp_path / 'smoke'}" in done.stdout
-    assert "Warning" not in done.stderr
+    assert "arning" not in done.stderr

@@ -41,7 +41,16 @@ def tensorboard(smoke_run: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(smoke_run / "tensorboard"), "--port", str(port), "--load_fast=false"]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(smoke_run / "tensorboard"),
+        "--port",
+        str(port),
+        "--load_fast=false",
+    ]
     server = subprocess.Popen([*command, "--samples_per_plugin", "images=1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -62,9 +62,8 @@ def test_explanations_of_the_same_weights(tmp_path: Path, smoke_config: Callable
     values = []
     for devices in (1, 2):
         root = tmp_path / str(devices)
-        config = smoke_config(
-            root, "trainer.epochs=1", f"trainer.devices={devices}", f"explain.num_explicands={num_explicands}", "explain.views=[original,flip,crop]"
-        )  # fmt: skip
+        few = f"explain.num_explicands={num_explicands}"
+        config = smoke_config(root, "trainer.epochs=1", f"trainer.devices={devices}", few, "explain.views=[original,flip,crop]")
         (tmp_path / "config.yaml").write_text(to_yaml(config))
         command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "config.yaml")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})

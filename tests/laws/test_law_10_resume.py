@@ -20,7 +20,12 @@ Logged = Callable[[Path], dict[tuple[int, str], float]]
 
 @pytest.mark.parametrize("stop_at", [(0, 1), (1, 0)], ids=["first epoch", "second epoch"])
 def test_ctrl_c_in_the_middle_of_an_epoch(
-    tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch, stop_at: tuple[int, int]
+    tmp_path: Path,
+    smoke_run: Path,
+    smoke_config: Callable[..., Config],
+    logged: Logged,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_at: tuple[int, int],
 ) -> None:
     ask_at_batch(monkeypatch, *stop_at)
     with pytest.raises(SystemExit) as stopped:
@@ -31,7 +36,9 @@ def test_ctrl_c_in_the_middle_of_an_epoch(
     assert_same_run(tmp_path / "smoke", smoke_run, logged)
 
 
-def test_killed_after_an_epoch(tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_after_an_epoch(
+    tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was written after the last checkpoint is written again, not twice."""
 
     class Killed(BaseException):
@@ -68,7 +75,11 @@ def assert_same_run(resumed: Path, undisturbed: Path, logged: Logged) -> None:
     for name, value in second["state_dict"].items():
         assert torch.equal(value, first["state_dict"][name]), name
     curves = [
-        {key: value for key, value in logged(folder).items() if key[1].startswith(("explain/", "val/")) and "seconds" not in key[1] and "share" not in key[1]}
+        {
+            key: value
+            for key, value in logged(folder).items()
+            if key[1].startswith(("explain/", "val/")) and "seconds" not in key[1] and "share" not in key[1]
+        }
         for folder in (resumed, undisturbed)
     ]
     assert curves[0] == pytest.approx(curves[1], abs=0, nan_ok=True)
