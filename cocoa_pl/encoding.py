@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cocoa_pl.errors import DataError
 
@@ -32,7 +34,9 @@ class FrozenEncoder:
         first = next(module.parameters(), torch.empty(0))
         self.device = torch.device(device) if device is not None else first.device
         with torch.inference_mode(False):  # a copy made in inference mode could not carry gradients
-            self.module = copy.deepcopy(module).to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+            self.module = copy.deepcopy(module).to(self.device).eval()
+            _fold_batch_norm(self.module)
+            self.module.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
             self._mean = torch.tensor(mean, device=self.device).view(-1, 1, 1)
             self._std = torch.tensor(std, device=self.device).view(-1, 1, 1)
         self._autocast = precision == "bf16"
@@ -53,3 +57,12 @@ class FrozenEncoder:
     def encode(self, images: Tensor, *, chunk_size: int = 256) -> Tensor:
         """Images (n, C, H, W), floats in [0, 1] or bytes, to representations (n, D), without gradients, at most ``chunk_size`` a pass."""
         return torch.cat([self(chunk.float() / 255 if chunk.dtype == torch.uint8 else chunk) for chunk in torch.split(images, chunk_size)])
+
+
+def _fold_batch_norm(module: nn.Module) -> None:
+    """Put batch norms into the convolutions before them, where both stand side by side in an ``nn.Sequential``: the same map, less work."""
+    for block in module.modules():
+        if isinstance(block, nn.Sequential):
+            for place, (conv, norm) in enumerate(pairwise(block)):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
+                    block[place], block[place + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from cocoa_pl.build import (
@@ -60,9 +61,10 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     datamodule = build_datamodule(config, splits)
     module = build_module(config, splits, datamodule)
     checkpoint = read_checkpoint(resume) if resume else None
-    folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name)
-    trainer, csv_logger = build_trainer(config, splits, require_folder(folder))
-    if trainer.is_global_zero:
+    writes = rank_zero_only.rank == 0  # the other processes of a distributed run write nothing, wherever they think the folder is
+    folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name) if writes else Path(config.run.root)
+    trainer, csv_logger = build_trainer(config, splits, require_folder(folder) if writes else folder)
+    if writes:
         write_bytes(folder / "config.yaml", to_yaml(config).encode())
         print(f"{folder}: {len(splits.train)} training and {len(splits.val)} validation images of {splits.name}", flush=True)
     if checkpoint is not None:

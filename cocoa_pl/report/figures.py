@@ -14,7 +14,7 @@ from cocoa_pl.monitor import Look
 from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip, robust_scale
 
 METHOD_NAMES = {"integrated_gradients": "Integrated gradients", "rise": "RISE"}
-_MAX_SHEET_ROWS = 6
+_MAX_SHEET_ROWS = 4
 _EPS = 1e-12
 
 

@@ -57,6 +57,7 @@ def test_nt_xent_and_its_gradient(tmp_path: Path) -> None:
         torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_explicands", [2, 1], ids=["even", "fewer rows than some ranks would like"])
 def test_explanations_of_the_same_weights(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged, num_explicands: int) -> None:
     values = []
@@ -68,6 +69,7 @@ def test_explanations_of_the_same_weights(tmp_path: Path, smoke_config: Callable
         command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "config.yaml")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr[-3000:]
+        assert [path.name for path in root.iterdir()] == ["smoke"], "only one process makes a folder"
         values.append(logged(root / "smoke"))
     untrained = [{name: value for (step, name), value in found.items() if step == 0 and name.startswith("explain/")} for found in values]
     # a second process encodes the corpora and the foil for itself
