@@ -36,7 +36,7 @@ class FrozenEncoder:
         with torch.inference_mode(False):  # a copy made in inference mode could not carry gradients
             self.module = copy.deepcopy(module).to(self.device).eval()
             _fold_batch_norm(self.module)
-            self.module.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+            self.module.to(memory_format=torch.channels_last).eval().requires_grad_(False)
             self._mean = torch.tensor(mean, device=self.device).view(-1, 1, 1)
             self._std = torch.tensor(std, device=self.device).view(-1, 1, 1)
         self._autocast = precision == "bf16"

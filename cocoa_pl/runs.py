@@ -61,7 +61,9 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     datamodule = build_datamodule(config, splits)
     module = build_module(config, splits, datamodule)
     checkpoint = read_checkpoint(resume) if resume else None
-    writes = rank_zero_only.rank == 0  # the other processes of a distributed run write nothing, wherever they think the folder is
+    writes = (
+        getattr(rank_zero_only, "rank", 0) == 0
+    )  # the other processes of a distributed run write nothing, wherever they think the folder is
     folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name) if writes else Path(config.run.root)
     trainer, csv_logger = build_trainer(config, splits, require_folder(folder) if writes else folder)
     if writes:
