@@ -198,7 +198,7 @@ class OptimConfig:
 class TrainerConfig:
     """Epochs, machines and precision."""
 
-    epochs: int = 14
+    epochs: int = 16
     """Passes over the training images."""
     accelerator: str = "auto"
     """auto, cpu, gpu or mps."""
