@@ -142,11 +142,12 @@ def build_monitor(config: Config, explain_set: ExplainSet) -> Monitor:
 def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trainer, CsvLogger]:
     """The Lightning trainer with every callback and logger."""
     trainer, csv_logger = config.trainer, CsvLogger(folder / "metrics.csv")
-    callbacks: list[Callback] = [RunRecord(to_dict(config)), StopGracefully(folder)]
+    callbacks: list[Callback] = [RunRecord(to_dict(config))]
     if config.model.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))
     if config.explain.enabled:
         callbacks.append(build_explanation_callback(config, splits, folder))
+    callbacks.append(StopGracefully(folder))  # after the moving average, which takes the last step in before the run is saved
     callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
     if trainer.progress_bar:
         callbacks.append(RunProgressBar())
@@ -201,8 +202,8 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
     """
     monitor = config.checkpoint.monitor
     if monitor == "auto":
-        monitor = "val/knn" if splits.train.labels is not None else None
-    kept: list[Callback] = []
+        monitor = "val/knn" if splits.train.labels is not None and splits.val.labels is not None else None
+    kept: list[Callback] = [ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
     if monitor and config.checkpoint.top_k:
         kept.append(
             ModelCheckpoint(
@@ -211,11 +212,12 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
                 monitor=monitor,
                 mode=config.checkpoint.mode,
                 save_top_k=config.checkpoint.top_k,
+                every_n_epochs=config.explain.every_n_epochs if monitor.startswith("explain/") else 1,
                 save_on_train_epoch_end=True,
                 enable_version_counter=False,
             )
         )
-    return [*kept, ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
+    return kept
 
 
 def native_precision(asked: str) -> str:

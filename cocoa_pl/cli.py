@@ -18,6 +18,8 @@ from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError
 
 _OPTIONS_NOTE = "options, written key=value with values as in YAML (lists: [a,b]; nothing: null):"
 
+_INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
+
 
 class _Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
@@ -77,9 +79,14 @@ def run(main: Callable[[], None]) -> NoReturn:
     except CocoaError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
     except BrokenPipeError:  # the reader of --help or --print-config has gone, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:  # a disk that is full, a folder that is forbidden, met by a library
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     raise SystemExit(0)
 
 

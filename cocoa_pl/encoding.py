@@ -62,7 +62,7 @@ class FrozenEncoder:
 def _fold_batch_norm(module: nn.Module) -> None:
     """Put batch norms into the convolutions before them, where both stand side by side in an ``nn.Sequential``: the same map, less work."""
     for block in module.modules():
-        if isinstance(block, nn.Sequential):
+        if type(block) is nn.Sequential:
             for place, (conv, norm) in enumerate(pairwise(block)):
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
+                if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:  # subclasses may do more
                     block[place], block[place + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()

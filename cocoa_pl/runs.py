@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from cocoa_pl.config import Config, load_config, to_dict, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.inputs import load_pictures
 from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
+from cocoa_pl.models.backbones import check_wide_images
 from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
 from cocoa_pl.monitor import Look
 from cocoa_pl.report.files import require_folder, write_bytes
@@ -43,6 +44,10 @@ _HINTS = (
     r".*Found .* in the checkpoint.*",
     r".*resuming from a checkpoint that ended before the epoch ended.*",
 )
+_FREE_ON_RESUME = (
+    "run.root", "run.name", "data.root", "data.num_workers", "data.download", "checkpoint.", "trainer.epochs", "trainer.accelerator",
+    "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.progress_bar", "model.compile", "explain.num_strips",
+)  # fmt: skip
 _INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
 
 
@@ -57,10 +62,14 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         CocoaError: data, checkpoint or folder cannot be used; nothing was changed.
     """
     _quiet()
+    checkpoint = read_checkpoint(resume) if resume else None
+    if checkpoint is not None:
+        _refuse_changes(checkpoint["cocoa_pl"]["config"], to_dict(config))
     splits = build_splits(config)
     datamodule = build_datamodule(config, splits)
     module = build_module(config, splits, datamodule)
-    checkpoint = read_checkpoint(resume) if resume else None
+    if config.explain.enabled and config.explain.num_pairs:
+        check_wide_images(module.backbone, image_size=splits.image_size)
     writes = (
         getattr(rank_zero_only, "rank", 0) == 0
     )  # the other processes of a distributed run write nothing, wherever they think the folder is
@@ -71,7 +80,7 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         print(f"{folder}: {len(splits.train)} training and {len(splits.val)} validation images of {splits.name}", flush=True)
     if checkpoint is not None:
         csv_logger.keep_before(epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
-    pl.seed_everything(config.run.seed, verbose=False)
+    pl.seed_everything(derive_seed(config.run.seed, "global") % 2**32, verbose=False)
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
     except MisconfigurationException as error:
@@ -82,7 +91,8 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
             f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}"
         ) from error
     except Stopped:
-        print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
+        if writes:
+            print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
         raise SystemExit(_INTERRUPTED) from None
     return trainer
 
@@ -108,7 +118,7 @@ def explain(
     _quiet()
     checkpoint = read_checkpoint(checkpoint_path)
     config = load_config(checkpoint["cocoa_pl"]["config"], overrides=overrides)
-    name = "untrained" if untrained else checkpoint_path.stem
+    name = ("untrained" if untrained else checkpoint_path.stem) + ("-input" if inputs else "")
     folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / name)
     splits = build_splits(config)
     network = build_module(config, splits).backbone
@@ -118,11 +128,31 @@ def explain(
     monitor = build_monitor(config, given)
     device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
     look = monitor.look(freeze(network, config, splits, device=device))
-    scalars = monitor.scalars(look, **({} if untrained else _earlier_looks(checkpoint, monitor.traces, given)))
+    scalars = monitor.scalars(look, **({} if untrained else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config))))
     write_report(
         folder, given, look, scalars, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1
     )  # fmt: skip
     return look
+
+
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A resumed run is the same run: only what cannot change its numbers may differ.
+
+    Raises:
+        ConfigError: the first option that differs, with both values.
+    """
+    then = dict(_flat(before))
+    for key, value in _flat(now):
+        if not key.startswith(_FREE_ON_RESUME) and key in then and then[key] != value:
+            raise ConfigError(f"{key}={value}: the run to resume has {then[key]}; leave it out, or start a new run")
+
+
+def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def new_folder(root: Path, name: str) -> Path:
@@ -145,15 +175,20 @@ def _explain_pictures(config: Config, splits: Any, inputs: Sequence[str]) -> Exp
     )  # fmt: skip
 
 
-def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: ExplainSet) -> dict[str, Look]:
+def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: ExplainSet, *, now: dict[str, Any]) -> dict[str, Look]:
     """The looks that drift is measured against, where the checkpoint holds them and they show the same explicands."""
     states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, dict) and "looks" in state]
     if not states or states[0]["ids"] != given.ids.tolist():
         return {}
+    before = checkpoint["cocoa_pl"]["config"]
     looks = {name: unpack(packed) for name, packed in states[0]["looks"].items()}
     shape = tuple(given.explicands.shape)
     same = [all(t in look.attributions and len(look.attributions[t]) == shape[0] for t in traces) for look in looks.values()]
-    return {name: looks[name] for name in ("start", "previous") if name in looks} if all(same) else {}
+    if not all(same) or any(before["explain"].get(key) != value for key, value in now["explain"].items()):
+        return {}  # other masks or steps: what differs would be their noise, not the encoder
+    explained = states[0]["epochs"][-1] == checkpoint["epoch"] + 1
+    names = {"start": "start", "previous": "previous" if explained else "current"}
+    return {name: looks[stored] for name, stored in names.items() if stored in looks}
 
 
 def _quiet() -> None:

@@ -29,7 +29,7 @@ def smoke_config() -> Callable[..., Config]:
             "data.num_train=96",
             "data.num_val=24",
             "data.num_bank=64",
-            "explain.corpus_size=2",
+            "explain.corpus_size=1",
             "trainer.accelerator=cpu",
             "trainer.progress_bar=false",
         ]

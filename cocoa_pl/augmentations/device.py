@@ -21,6 +21,7 @@ from cocoa_pl.errors import ConfigError
 from cocoa_pl.rng import counter_uniform
 
 _BLUR_REACH = 3.0  # standard deviations after which the Gaussian is cut
+_VIEW_CROP_LARGEST = 0.5  # the held-out crop shows at most half of the picture
 _NEVER_MADE = frozenset({"erase", "rotate90"})
 
 
@@ -87,7 +88,7 @@ class DeviceViews:
 
     def is_seen(self, view_name: str) -> bool:
         """Whether training also makes the explain-time view of this name (see ``held_out.VIEWS``)."""
-        flip, crop = self.flip > 0, self.crop_scale[0] < 1
+        flip, crop = self.flip > 0, self.crop_scale[0] < _VIEW_CROP_LARGEST
         made = {
             "original": True,
             "flip": flip,

@@ -51,11 +51,10 @@ class ExplanationCallback(Callback):
         self.scales: dict[str, float] = {}
         self.epochs: list[int] = []
         self._epoch_began = time.perf_counter()
-        self._latest: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not self.epochs:
-            values = self._latest = self._look(trainer, pl_module, epoch=0)
+            values = self._look(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:
                 logger.log_metrics(values, step=0)
 
@@ -65,7 +64,6 @@ class ExplanationCallback(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs and epoch != trainer.max_epochs:
-            pl_module.log_dict(self._latest, logger=False)  # whoever monitors a metric finds it in every epoch
             return
         spent_on_training = time.perf_counter() - self._epoch_began
         began = time.perf_counter()
@@ -74,7 +72,6 @@ class ExplanationCallback(Callback):
         # the time is this machine's own; what follows from weights and seeds is the same on every rank and needs no further gather
         values["explain/seconds"], values["explain/share_of_epoch"] = spent, spent / (spent + spent_on_training)
         pl_module.log_dict(values, logger=False)
-        self._latest = values
         for logger in trainer.loggers:
             logger.log_metrics(values, step=epoch)
 
@@ -90,16 +87,13 @@ class ExplanationCallback(Callback):
             "seed": self.monitor.seed,
             "epochs": list(self.epochs),
             "scales": dict(self.scales),
-            "latest": dict(self._latest),
             "looks": {name: _pack(look) for name, look in looks.items() if look is not None},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
-            raise CheckpointError(
-                "the checkpoint was explained on other images or masks: data, run.seed or explain.* differ; resume without"
-            )
-        self.epochs, self.scales, self._latest = list(state_dict["epochs"]), dict(state_dict["scales"]), dict(state_dict["latest"])
+            raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ")
+        self.epochs, self.scales = list(state_dict["epochs"]), dict(state_dict["scales"])
         looks = {name: unpack(packed) for name, packed in state_dict["looks"].items()}
         self.start, self.previous, self.current = (looks.get(name) for name in ("start", "previous", "current"))
 

@@ -15,6 +15,7 @@ from cocoa_pl.errors import DataError
 from cocoa_pl.rng import derive_seed, generator
 
 _MAX_CLASSES = 10
+_MIN_CLASS = 4  # a corpus, its measure, and as many left for the foils
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def draw_explain_set(
         num_explicands: E.
         views: names of ``augmentations.held_out``, ``original`` first.
         seen: the views that the training transform also makes.
-        corpus_size: M; fewer where a class has fewer than 2 M training images.
+        corpus_size: M; fewer where a class has fewer than 4 M training images; classes with fewer than four get none.
         foil_size: F; fewer where the data is small.
         num_pairs: P.
         seed: of this draw; independent of what training draws.
@@ -90,11 +91,13 @@ def draw_explain_set(
     """
     if len(val) == 0:
         raise DataError("the validation split is empty: nothing to explain")
-    ids = _spread(val, num_explicands, generator(seed, "explicands"))
-    images, labels = val.load(ids.tolist()).float() / 255, None if val.labels is None else val.labels[ids]
+    usable = _usable(train, val)
+    ids = _spread(val, usable, num_explicands, generator(seed, "explicands"))
+    images = val.load(ids.tolist()).float() / 255
+    labels = None if usable is None or val.labels is None else val.labels[ids]
     made = [make_view(name, images, ids=ids, seed=derive_seed(seed, "views")) for name in views]
     theta = torch.cat([view.theta for view in made])
-    pairs, pair_labels = _pairs(val, num_pairs, generator(seed, "pairs"))
+    pairs, pair_labels = _pairs(val, usable, num_pairs, generator(seed, "pairs"))
     needed = sorted({*([] if labels is None else labels.tolist()), *pair_labels.flatten().tolist()})
     corpora, used = _corpora(train, needed, corpus_size, generator(seed, "corpora"))
     foils = _foils(train, foil_size, used, generator(seed, "foil"))
@@ -120,27 +123,40 @@ def draw_explain_set(
     )
 
 
-def _spread(source: Source, num: int, rng: torch.Generator) -> Tensor:
-    """Random positions, one of every class before a second of any, classes in random order."""
+def _usable(train: Source, val: Source) -> Tensor | None:
+    """Which validation images (n,) are of a class with enough training images for corpora; None where none is: labels only unlock."""
+    if train.labels is None or val.labels is None:
+        return None
+    counts = torch.bincount(train.labels[train.labels >= 0], minlength=int(val.labels.max()) + 1)
+    usable = (val.labels >= 0) & (counts[val.labels.clamp_min(0)] >= _MIN_CLASS)
+    if not bool(usable.any()):
+        warnings.warn(f"no class has {_MIN_CLASS} training images: explained without labels", stacklevel=3)
+        return None
+    return usable
+
+
+def _spread(source: Source, usable: Tensor | None, num: int, rng: torch.Generator) -> Tensor:
+    """Random positions, one of every class before a second of any, classes in random order; in their own order where no label counts."""
     order = torch.randperm(len(source), generator=rng)
-    if source.labels is None:
-        return order[:num]
+    if usable is None or source.labels is None:
+        return order[:num].sort().values
+    order = order[usable[order]]
     labels = source.labels[order]
     known = torch.unique(labels)
     classes = known[torch.randperm(len(known), generator=rng)][:_MAX_CLASSES]
-    turn = torch.full((len(order),), len(order), dtype=torch.long)
+    turn = torch.full((len(order),), -1, dtype=torch.long)
     for place, label in enumerate(classes):
         members = (labels == label).nonzero()[:, 0]
         turn[members] = torch.arange(len(members)) * len(classes) + place
-    allowed = turn < len(order) * len(classes) if len(classes) == len(known) else turn < len(order)
-    return order[allowed][turn[allowed].argsort(stable=True)][:num]
+    chosen = turn >= 0
+    return order[chosen][turn[chosen].argsort(stable=True)][:num]
 
 
-def _pairs(source: Source, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _pairs(source: Source, usable: Tensor | None, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Images of different classes side by side, from the same classes that explicands are spread over."""
-    if source.labels is None or num == 0 or len(torch.unique(source.labels)) < 2:
+    if usable is None or source.labels is None or num == 0 or len(torch.unique(source.labels[usable])) < 2:
         return torch.empty(0), torch.empty(0, 2, dtype=torch.long)
-    pool = _spread(source, len(source), rng)
+    pool = _spread(source, usable, len(source), rng)
     left = pool[torch.randint(len(pool), (20 * num,), generator=rng)]
     right = pool[torch.randint(len(pool), (20 * num,), generator=rng)]
     differ = source.labels[left] != source.labels[right]
@@ -155,10 +171,7 @@ def _corpora(source: Source, classes: list[int], size: int, rng: torch.Generator
         return torch.empty(0, 0, dtype=torch.long), torch.empty(0, dtype=torch.long)
     order = torch.randperm(len(source), generator=rng)
     members = [order[source.labels[order] == label] for label in classes]
-    m = min(size, *(len(rows) // 2 for rows in members)) if members else 0
-    if m == 0:
-        few = [source.class_names[label] for label, rows in zip(classes, members, strict=True) if len(rows) < 2]
-        raise DataError(f"class {few[0]!r} has fewer than two training images: too few for a corpus and its measure")
+    m = min(size, *(len(rows) // 4 for rows in members))  # half of each class stays for the foil
     if m < size:
         warnings.warn(f"corpora have {m} images instead of {size}: a class has no more training images", stacklevel=2)
     corpora = torch.stack([rows[: 2 * m] for rows in members])

@@ -67,15 +67,27 @@ class EpochSampler(Sampler[Keys]):
 
 
 class SliceSampler(Sampler[Keys]):
-    """Evaluation batches: each process goes through its contiguous part of ``ids`` in order; none twice, parts may differ by one."""
+    """Evaluation batches: each process goes through its contiguous part of ``ids`` in order, none twice.
+
+    Parts may differ by one image, but every process has the same number of batches: a forward pass under DDP meets the others.
+
+    Raises:
+        DataError: fewer images than processes.
+    """
 
     def __init__(self, ids: Sequence[int], *, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        if len(ids) < world_size:
+            raise DataError(
+                f"{len(ids)} images to evaluate on are fewer than the {world_size} processes; take fewer devices or more images"
+            )
         self.ids = list(ids[rank * len(ids) // world_size : (rank + 1) * len(ids) // world_size])
-        self.batch_size = max(1, batch_size // world_size)
+        largest = -(-len(ids) // world_size)
+        self.num_batches = -(-largest // max(1, batch_size // world_size))
 
     def __len__(self) -> int:
-        return -(-len(self.ids) // self.batch_size)
+        return self.num_batches
 
     def __iter__(self) -> Iterator[Keys]:
-        for start in range(0, len(self.ids), self.batch_size):
-            yield [(0, i) for i in self.ids[start : start + self.batch_size]]
+        for k in range(self.num_batches):
+            part = self.ids[k * len(self.ids) // self.num_batches : (k + 1) * len(self.ids) // self.num_batches]
+            yield [(0, i) for i in part]

@@ -66,7 +66,11 @@ class RepresentationQuality(Metric):
     def compute(self) -> dict[str, float]:
         """Metric name to value."""
         reps, labels = dim_zero_cat(self.reps), dim_zero_cat(self.labels)
-        values = {"collapse_level": collapse_level(reps), "effective_rank": effective_rank(reps), "uniformity": uniformity(reps[:2000])}
+        values = {
+            "collapse_level": collapse_level(reps),
+            "effective_rank": effective_rank(reps),
+            "uniformity": uniformity(reps[:: max(1, len(reps) // 2000)][:2000]),
+        }
         if len(self.view_0):
             values["alignment"] = alignment(dim_zero_cat(self.view_0), dim_zero_cat(self.view_1))
         if len(self.bank):

@@ -16,9 +16,9 @@ def knn_accuracy(
     """Share of reps (N, D) whose weighted vote of nearest neighbours in the bank (M, D) names their label (Wu et al., CVPR 2018)."""
     num_classes = int(max(bank_labels.max(), labels.max())) + 1
     features = F.normalize(bank.float(), dim=1).T.contiguous()
-    predicted = knn_predict(
-        F.normalize(reps.float(), dim=1), features, bank_labels, num_classes, knn_k=min(num_neighbours, len(bank)), knn_t=temperature
-    )  # fmt: skip
+    options = {"knn_k": min(num_neighbours, len(bank)), "knn_t": temperature}
+    parts = torch.split(F.normalize(reps.float(), dim=1), 1000)  # the vote is a table of neighbours x classes for every image
+    predicted = torch.cat([knn_predict(part, features, bank_labels, num_classes, **options) for part in parts])
     return float((predicted[:, 0] == labels).float().mean())
 
 
@@ -68,6 +68,8 @@ def collapse_level(reps: Tensor) -> float:
 
 def effective_rank(reps: Tensor) -> float:
     """exp of the entropy of the normalised singular values of centred reps (N, D), 1 to D (Roy & Vetterli, 2007; RankMe, 2023)."""
+    if not bool(torch.isfinite(reps).all()):
+        return float("nan")
     singular = torch.linalg.svdvals(reps.float() - reps.float().mean(0))
     share = singular / singular.sum().clamp_min(1e-12)
     return float((-(share * share.clamp_min(1e-12).log()).sum()).exp())

@@ -97,9 +97,40 @@ def _timm(name: str, image_size: int) -> tuple[nn.Module, int]:
     known = timm.list_models()
     if name not in known:
         raise ConfigError(f"model.backbone=timm:{name}: timm has no such model{_nearest(name, known)}")
-    sized: dict[str, Any] = {"img_size": image_size} if "vit" in name or "swin" in name or "deit" in name else {}
-    network: Any = timm.create_model(name, pretrained=False, num_classes=0, **sized)
-    return network, int(network.num_features)
+    network = _create_timm(timm, name, image_size)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            reps = network.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise ConfigError(f"model.backbone=timm:{name}: does not take images of {image_size} px ({str(error).splitlines()[0]})") from error
+    return network.train(), int(reps.shape[1])
+
+
+def _create_timm(timm: Any, name: str, image_size: int) -> nn.Module:
+    """The network for images of this size and, where it can, of others (two-object images are twice as wide)."""
+    wishes: tuple[dict[str, Any], ...] = ({"img_size": image_size, "dynamic_img_size": True}, {"img_size": image_size}, {})
+    for wish in wishes:
+        try:
+            return cast(nn.Module, timm.create_model(name, pretrained=False, num_classes=0, **wish))
+        except TypeError:  # a network of another family: it has no such option
+            continue
+    raise ConfigError(f"model.backbone=timm:{name}: cannot be created")
+
+
+def check_wide_images(network: nn.Module, *, image_size: int) -> None:
+    """See that a network takes images twice as wide as high, as the two-object test needs.
+
+    Raises:
+        ConfigError: it does not; the message says which option leaves the test out.
+    """
+    training = network.training
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            network.eval()(torch.zeros(1, 3, image_size, 2 * image_size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ConfigError("explain.num_pairs: this backbone takes square images only; set explain.num_pairs=0") from error
+    finally:
+        network.train(training)
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -27,8 +28,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: not a checkpoint of weights and plain values, or damaged; nothing was executed") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({str(error).splitlines()[0][:120]})") from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, struct.error) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read, truncated or not a checkpoint ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
+        ) from error
     if not isinstance(content, dict) or "cocoa_pl" not in content or "state_dict" not in content:
         raise CheckpointError(f"{path}: a PyTorch file, but not a checkpoint written by train.py")
     return cast(dict[str, Any], content)

@@ -59,7 +59,8 @@ class SimCLR(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """NT-Xent of the two views' projections, over the images of all processes."""
         first, second = self.projection_head(self(torch.cat(batch.views))).float().chunk(2)
-        loss: Tensor = self.criterion(first, second)
+        with torch.autocast(self.device.type, enabled=False):  # similarities of half precision would round the loss
+            loss: Tensor = self.criterion(first, second)
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
         return loss
 

@@ -14,7 +14,7 @@ from cocoa_pl.monitor import Look
 from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip, robust_scale
 
 METHOD_NAMES = {"integrated_gradients": "Integrated gradients", "rise": "RISE"}
-_MAX_SHEET_ROWS = 4
+_SHEET_ROWS = 4
 _EPS = 1e-12
 
 
@@ -34,9 +34,10 @@ def scales(look: Look) -> dict[str, float]:
     return {trace: robust_scale(maps.numpy()) for trace, maps in look.attributions.items()}
 
 
-def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "") -> Image.Image:
-    """Views of each explicand, their maps on one scale, the score under each."""
+def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "", page: int = 0) -> Image.Image:
+    """Views of each explicand, their maps on one scale, the score under each; a few explicands a page."""
     num = given.num_images
+    shown = range(page * _SHEET_ROWS, min(num, (page + 1) * _SHEET_ROWS))
     pictures, maps, scores = to_bytes(given.explicands), look.attributions[trace].numpy(), look.score_of(trace)
     rows = [
         [
@@ -50,9 +51,14 @@ def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str
             )
             for v, view in enumerate(given.views)
         ]
-        for e in range(min(num, _MAX_SHEET_ROWS))
+        for e in shown
     ]
-    return contact_sheet(rows, scale=scale, title=title, subtitle=subtitle, row_labels=[name_of(given, e) for e in range(len(rows))])
+    return contact_sheet(rows, scale=scale, title=title, subtitle=subtitle, row_labels=[name_of(given, e) for e in shown])
+
+
+def num_pages(given: ExplainSet) -> int:
+    """How many sheets it takes to show every explicand."""
+    return -(-given.num_images // _SHEET_ROWS)
 
 
 def strip(

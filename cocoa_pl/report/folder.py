@@ -10,10 +10,11 @@ from typing import Any
 
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.monitor import Look
-from cocoa_pl.report.figures import name_of, scales, sheet, trace_title
+from cocoa_pl.report.figures import name_of, num_pages, scales, sheet, trace_title
 from cocoa_pl.report.files import write_bytes, write_json, write_look, write_png
 
 SCHEMA_VERSION = 1
+_PAGES_SHOWN = 5  # in report.md; the folder has all
 
 
 def write_report(
@@ -27,8 +28,10 @@ def write_report(
     colour_scales = scales(look)
     write_look(folder / "attributions.npz", look, epoch=epoch)
     for trace, scale in colour_scales.items():
-        picture = sheet(given, look, trace, scale=scale, title=f"{trace_title(trace)}, epoch {epoch}", subtitle=checkpoint.name)
-        write_png(folder / "heatmaps" / f"{trace}.png", picture)
+        for page in range(num_pages(given)):
+            title = f"{trace_title(trace)}, epoch {epoch}"
+            picture = sheet(given, look, trace, scale=scale, title=title, subtitle=checkpoint.name, page=page)
+            write_png(folder / "heatmaps" / _sheet_name(trace, page), picture)
     write_json(
         folder / "report.json",
         {
@@ -51,18 +54,26 @@ def write_report(
         },
     )
     write_bytes(folder / "report.md", _markdown(given, look, scalars, checkpoint=checkpoint, epoch=epoch).encode())
-    print(f"{folder}: report.md, report.json, attributions.npz, {len(colour_scales)} sheets in heatmaps/")
+    print(f"{folder}: report.md, report.json, attributions.npz, {len(colour_scales) * num_pages(given)} sheets in heatmaps/")
     print(_table(scalars))
 
 
 def _markdown(given: ExplainSet, look: Look, scalars: Mapping[str, float], *, checkpoint: Path, epoch: int) -> str:
-    pictures = "\n\n".join(f"## {trace_title(trace)}\n\n![{trace_title(trace)}](heatmaps/{trace}.png)" for trace in look.attributions)
+    pages = range(min(num_pages(given), _PAGES_SHOWN))
+    pictures = "\n\n".join(
+        "\n\n".join([f"## {trace_title(trace)}", *(f"![{trace_title(trace)}](heatmaps/{_sheet_name(trace, page)})" for page in pages)])
+        for trace in look.attributions
+    )
     return (
         f"# What {checkpoint.name} looks at\n\n"
         f"Epoch {epoch}; {given.num_images} images under {len(given.views)} views; {look.num_forwards} images encoded. "
         f"Red raises the similarity to the corpus beyond that to {len(given.foil)} random training images, blue lowers it.\n\n"
         f"{_table(scalars)}\n\n{pictures}\n"
     )
+
+
+def _sheet_name(trace: str, page: int) -> str:
+    return f"{trace}.png" if page == 0 else f"{trace}-{page + 1}.png"
 
 
 def _table(scalars: Mapping[str, float]) -> str:

@@ -262,3 +262,13 @@ def assert_same_batches(ours: list[Batch], theirs: list[Batch]) -> None:
         assert torch.equal(mine.ids, other.ids)
         for view, again in zip(mine.views, other.views, strict=True):
             assert torch.equal(view, again)
+
+
+@pytest.mark.parametrize(("num", "batch_size"), [(129, 128), (7, 4), (2, 64), (130, 16)])
+def test_every_process_evaluates_in_as_many_batches(num: int, batch_size: int) -> None:
+    """A forward pass under DDP meets the other processes: one batch more on one of them would wait for ever."""
+    parts = [SliceSampler(range(num), batch_size=batch_size, rank=rank, world_size=2) for rank in range(2)]
+    assert len(parts[0]) == len(parts[1])
+    assert all(len(list(part)) == len(part) for part in parts)
+    assert [i for part in parts for keys in part for _, i in keys] == list(range(num))
+    assert all(keys for part in parts for keys in part)

@@ -179,3 +179,28 @@ class TestOutput:
 def test_strategy_that_does_not_exist(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.strategy=fsdp: unknown"):
         smoke_config(tmp_path, "trainer.strategy=fsdp")
+
+
+@pytest.mark.parametrize("content", [b"", b"ab", b"\x80\x02c"], ids=["empty", "two bytes", "short pickle"])
+def test_a_checkpoint_of_a_few_bytes(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "short.ckpt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"short\.ckpt"):
+        runs.explain(tmp_path / "short.ckpt")
+
+
+@pytest.mark.parametrize("change", ["run.seed=1", "model.width=16", "explain.views=[original]", "model.ema_decay=0.9"])
+def test_a_run_is_not_resumed_as_another(smoke_run: Path, smoke_config: Callable[..., Config], change: str) -> None:
+    before = {path.name: path.read_bytes() for path in smoke_run.iterdir() if path.is_file()}
+    with pytest.raises(ConfigError, match=f"{change.partition('=')[0]}=.*the run to resume has"):
+        runs.train(smoke_config(smoke_run.parent, change), resume=smoke_run / "last.ckpt")
+    assert {path.name: path.read_bytes() for path in smoke_run.iterdir() if path.is_file()} == before
+
+
+def test_a_small_labelled_folder_keeps_images_for_the_foil(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
+    """Corpora larger than the classes shrink, they do not use up the folder; a class of two pictures has none."""
+    for name, num in (("a", 12), ("b", 12), ("rare", 2)):
+        pictures(tmp_path / "few" / name, num)
+    config = folder_config(smoke_config, tmp_path, tmp_path / "few", "explain.corpus_size=50", "explain.attributions=[rise]")
+    with pytest.warns(UserWarning, match=r"corpora have \d+ images instead of 50"):
+        runs.train(config)
+    assert (tmp_path / "runs" / "smoke" / "last.ckpt").is_file()
