@@ -14,7 +14,7 @@ from cocoa_pl.monitor import Look
 from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip, robust_scale
 
 METHOD_NAMES = {"integrated_gradients": "Integrated gradients", "rise": "RISE"}
-_SHEET_ROWS = 4
+_SHEET_ROWS, _SHEET_PANELS = 4, 32
 _EPS = 1e-12
 
 
@@ -37,7 +37,7 @@ def scales(look: Look) -> dict[str, float]:
 def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "", page: int = 0) -> Image.Image:
     """Views of each explicand, their maps on one scale, the score under each; a few explicands a page."""
     num = given.num_images
-    shown = range(page * _SHEET_ROWS, min(num, (page + 1) * _SHEET_ROWS))
+    shown = range(num)[page * _rows(given) : (page + 1) * _rows(given)]
     pictures, maps, scores = to_bytes(given.explicands), look.attributions[trace].numpy(), look.score_of(trace)
     rows = [
         [
@@ -58,7 +58,12 @@ def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str
 
 def num_pages(given: ExplainSet) -> int:
     """How many sheets it takes to show every explicand."""
-    return -(-given.num_images // _SHEET_ROWS)
+    return -(-given.num_images // _rows(given))
+
+
+def _rows(given: ExplainSet) -> int:
+    """Explicands on a sheet: four, or more where each has few views."""
+    return max(_SHEET_ROWS, _SHEET_PANELS // len(given.views))
 
 
 def strip(

@@ -133,7 +133,8 @@ def _label_line(page: Page, row: StripRow, *, show_scale: bool) -> Image.Image:
 def _row(page: Page, image: Pixels, row: StripRow, shown: Sequence[int], *, tile: int) -> Image.Image:
     """The picture, then the maps; centred beneath each its score and, where any epoch has one, its flag."""
     picture = resize(image, width=tile)
-    scores = [signed_number(row.scores[index]) if row.scores else "" for index in shown]
+    # without the plus: in narrow columns, shrunk by a browser, it is read as a minus
+    scores = [signed_number(row.scores[index]).lstrip("+") if row.scores else "" for index in shown]
     flags = [row.flags[index] if row.flags else "" for index in shown]
     line = page.px(32)
     block, pen = page.blank(picture.height + line * (any(scores) + any(flags)) + page.px(4))
