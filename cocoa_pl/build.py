@@ -25,6 +25,7 @@ from cocoa_pl.data.loading import ImageDataModule
 from cocoa_pl.data.scenes import ScenesOptions
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.errors import ConfigError
 from cocoa_pl.metrics.quality import RepresentationQuality, raw_pixel_knn
 from cocoa_pl.models.backbones import build_backbone
 from cocoa_pl.models.optim import OptimSpec
@@ -52,6 +53,10 @@ def build_splits(config: Config) -> Splits:
         own = {"root": data.root, "image_size": data.image_size, "val_fraction": data.val_fraction, "on_bad_image": data.on_bad_image}
     else:
         own = {"root": data.root, "download": data.download}
+        if data.name == "stl10":
+            own["unlabeled"] = data.unlabeled
+        elif data.unlabeled:
+            raise ConfigError(f"data.unlabeled=true: {data.name} has no unlabelled images of its own; only stl10 does")
     splits: Splits = DATASETS.load(data.name)(**own, num_train=data.num_train, num_val=data.num_val, seed=config.run.seed)
     return splits
 
@@ -142,7 +147,7 @@ def build_monitor(config: Config, explain_set: ExplainSet) -> Monitor:
 def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trainer, CsvLogger]:
     """The Lightning trainer with every callback and logger."""
     trainer, csv_logger = config.trainer, CsvLogger(folder / "metrics.csv")
-    callbacks: list[Callback] = [RunRecord(to_dict(config))]
+    callbacks: list[Callback] = [RunRecord(to_dict(config), mean=splits.mean, std=splits.std)]
     if config.model.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))
     if config.explain.enabled:
@@ -150,7 +155,7 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
     callbacks.append(StopGracefully(folder))  # after the moving average, which takes the last step in before the run is saved
     callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
     if trainer.progress_bar:
-        callbacks.append(RunProgressBar())
+        callbacks.append(RunProgressBar(gap=f"explain/{config.explain.attributions[0]}/gap"))
     made = pl.Trainer(
         max_epochs=trainer.epochs,
         accelerator=trainer.accelerator,

@@ -123,7 +123,7 @@ class Monitor:
             if given.masks is not None:
                 shown = given.masks.flatten(1).any(1)
                 for name, metric_fn in (("pointing_game", pointing_game), ("energy_inside", energy_inside), ("mask_auroc", mask_auroc)):
-                    values[f"{tag}/{name}"] = float(metric_fn(maps[shown], given.masks[shown]).mean())
+                    values[f"{tag}/{name}"] = float(metric_fn(maps[shown], given.masks[shown]).nanmean())
             if given.patches is not None:
                 shown = given.patches.flatten(1).any(1)
                 values[f"{tag}/energy_on_patch"] = float(energy_inside(maps[shown], given.patches[shown]).mean())

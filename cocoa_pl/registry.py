@@ -79,6 +79,8 @@ REMOVALS = Table(
     black="cocoa_pl.removal.constant:Black",
     mean="cocoa_pl.removal.constant:ChannelMean",
 )
+BACKBONES = ("small_resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+"""Backbones with a name of their own; ``timm:NAME`` stands for all of timm's."""
 OPTIMIZERS = Table(
     "optimizer",
     adamw="cocoa_pl.models.optim:adamw",

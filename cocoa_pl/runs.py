@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         getattr(rank_zero_only, "rank", 0) == 0
     )  # the other processes of a distributed run write nothing, wherever they think the folder is
     folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name) if writes else Path(config.run.root)
-    trainer, csv_logger = build_trainer(config, splits, require_folder(folder) if writes else folder)
+    try:
+        trainer, csv_logger = build_trainer(config, splits, require_folder(folder) if writes else folder)
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(f"trainer.*: {str(error).splitlines()[0]}") from error
     if writes:
         write_bytes(folder / "config.yaml", to_yaml(config).encode())
         print(f"{folder}: {len(splits.train)} training and {len(splits.val)} validation images of {splits.name}", flush=True)
@@ -121,6 +125,9 @@ def explain(
     name = ("untrained" if untrained else checkpoint_path.stem) + ("-input" if inputs else "")
     folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / name)
     splits = build_splits(config)
+    splits = replace(
+        splits, mean=tuple(checkpoint["cocoa_pl"]["mean"]), std=tuple(checkpoint["cocoa_pl"]["std"])
+    )  # what it was trained with
     network = build_module(config, splits).backbone
     if not untrained:
         load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=checkpoint_path)

@@ -138,10 +138,11 @@ class Rise:
         """Sums for at most ``chunk_size`` explicands, the ``start``-th and following."""
         num, _, height, width = explicands.shape
         rows = torch.arange(start, start + num, device=explicands.device)
-        pivot = score_fn(explicands, rows).double().T
+        precise = torch.float32 if explicands.device.type == "mps" else torch.float64  # Apple's GPUs have no double precision
+        pivot = score_fn(explicands, rows).to(precise).T
         score = torch.zeros_like(pivot)
-        mask_sum = torch.zeros(height, width, dtype=torch.float64, device=explicands.device)
-        product = torch.zeros(*pivot.shape, height * width, dtype=torch.float64, device=explicands.device)
+        mask_sum = torch.zeros(height, width, dtype=precise, device=explicands.device)
+        product = torch.zeros(*pivot.shape, height * width, dtype=precise, device=explicands.device)
         difference = explicands - baseline
         for indices in torch.split(torch.arange(first, first + self.num_masks, device=explicands.device), max(1, chunk_size // num)):
             masks = rise_masks(
@@ -149,10 +150,10 @@ class Rise:
             )  # fmt: skip
             images = torch.addcmul(baseline[:, None], masks[None, :, None], difference[:, None]).flatten(0, 1)
             scores = score_fn(images, rows.repeat_interleave(len(masks))).T.view(len(pivot), num, len(masks))
-            centred = scores.double() - pivot[..., None]
+            centred = scores.to(precise) - pivot[..., None]
             score += centred.sum(-1)
-            mask_sum += masks.double().sum(0)
-            product += centred @ masks.flatten(1).double()
+            mask_sum += masks.to(precise).sum(0)
+            product += centred @ masks.flatten(1).to(precise)
         return RiseSums(self.num_masks, score, mask_sum, product.view(*pivot.shape, height, width), pivot, self.keep_prob)
 
 

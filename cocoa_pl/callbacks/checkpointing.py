@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RunRecord(Callback):
-    """Puts the config into every checkpoint, as plain values, so that the encoder can be rebuilt from the file alone.
+    """Puts the config and the channel statistics into every checkpoint, so that the encoder can be rebuilt from the file alone.
 
     Args:
         config: nested dicts of plain values.
+        mean: channel means of the training images.
+        std: channel standard deviations.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.config, self.mean, self.std = config, list(mean), list(std)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["cocoa_pl"] = {"format": FORMAT_VERSION, "config": self.config}
+        checkpoint["cocoa_pl"] = {"format": FORMAT_VERSION, "config": self.config, "mean": self.mean, "std": self.std}
 
 
 class Stopped(Exception):

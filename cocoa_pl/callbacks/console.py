@@ -9,14 +9,22 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, TQDMProgressBar
 
-_SHOWN = {"train/loss_epoch": "loss", "val/knn": "kNN", "explain/rise/gap": "gap"}
+_SHOWN = {
+    "train/loss_epoch": "loss",
+    "val/knn": "kNN",
+}
 
 
 class RunProgressBar(TQDMProgressBar):
-    """Loss, kNN accuracy, RISE's gap and the time left in the whole run."""
+    """Loss, kNN accuracy, a gap and the time left in the whole run.
 
-    def __init__(self) -> None:
+    Args:
+        gap: name of the gap that is shown.
+    """
+
+    def __init__(self, *, gap: str = "explain/rise/gap") -> None:
         super().__init__(refresh_rate=5)
+        self._shown = _SHOWN | {gap: "gap"}
         self._began = time.perf_counter()
         self._first_epoch = 0
 
@@ -26,7 +34,7 @@ class RunProgressBar(TQDMProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         known = trainer.callback_metrics
-        shown: dict[str, Any] = {label: f"{float(known[name]):.3f}" for name, label in _SHOWN.items() if name in known}
+        shown: dict[str, Any] = {label: f"{float(known[name]):.3f}" for name, label in self._shown.items() if name in known}
         batches = trainer.num_training_batches
         done = trainer.current_epoch - self._first_epoch + (trainer.fit_loop.batch_idx + 1) / batches if batches else 0.0
         left = (trainer.max_epochs or 0) - self._first_epoch - done

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cocoa_pl.errors import ConfigError, choices_hint
-from cocoa_pl.registry import ATTRIBUTIONS, DATASETS, OPTIMIZERS, REMOVALS, SCHEDULES, TARGETS, VIEW_NAMES
+from cocoa_pl.registry import ATTRIBUTIONS, BACKBONES, DATASETS, OPTIMIZERS, REMOVALS, SCHEDULES, TARGETS, VIEW_NAMES
 
 
 def _between(key: str, value: float | None, low: float, high: float = float("inf"), *, open_low: bool = False) -> None:
@@ -76,6 +76,8 @@ class DataConfig:
     """Folder of the pictures (image_folder), or where torchvision keeps its data sets."""
     download: bool = False
     """Let torchvision download a data set that is not below data.root."""
+    unlabeled: bool = False
+    """Train on the unlabelled images too, where the data set has some (stl10: 100 000)."""
     image_size: int = 32
     """Side of the square images in pixels, for scenes and image_folder; other data sets have a size of their own."""
     num_train: int | None = None
@@ -161,8 +163,8 @@ class ModelConfig:
         _between("model.projection_dim", self.projection_dim, 2)
         _between("model.temperature", self.temperature, 0, 10, open_low=True)
         _between("model.ema_decay", self.ema_decay, 0, 0.99999)
-        if ":" in self.backbone and not self.backbone.startswith("timm:"):
-            raise ConfigError(f"model.backbone={self.backbone}: unknown; choose small_resnet, resnet18 ... resnet152, or timm:NAME")
+        if not self.backbone.startswith("timm:"):
+            _one_of("model.backbone", self.backbone, (*BACKBONES, "timm:NAME"))
 
 
 @dataclass

@@ -113,6 +113,8 @@ def image_folder(
         train = _usable(list_pictures(root / "train", labelled=labelled), root / "train", on_bad_image)
         val = _usable(list_pictures(root / "val", labelled=labelled), root / "val", on_bad_image)
         val = _with_classes_of(train, val, root)
+    elif (root / "train").is_dir() and any((root / name).is_dir() for name in ("test", "valid", "validation")):
+        raise DataError(f"{root} has train/ but no val/; rename the folder of validation images to val, or point data.root at train/")
     else:
         everything = _usable(list_pictures(root, labelled=labelled), root, on_bad_image)
         train, val = _split(everything, root, val_fraction=val_fraction, seed=seed)

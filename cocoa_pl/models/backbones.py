@@ -10,8 +10,8 @@ import torchvision
 from torch import Tensor, nn
 
 from cocoa_pl.errors import ConfigError, choices_hint
+from cocoa_pl.registry import BACKBONES
 
-TORCHVISION_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 _SMALL_STEM_UP_TO = 64
 
 
@@ -29,12 +29,11 @@ def build_backbone(name: str, *, image_size: int, width: int = 32, stem: str = "
     """
     if name == "small_resnet":
         return SmallResNet(width=width), 8 * width
-    if name in TORCHVISION_RESNETS:
+    if name in BACKBONES:
         return _torchvision_resnet(name, small_stem=stem == "small" or (stem == "auto" and image_size <= _SMALL_STEM_UP_TO))
     if name.startswith("timm:"):
         return _timm(name.removeprefix("timm:"), image_size)
-    known = ["small_resnet", *TORCHVISION_RESNETS]
-    raise ConfigError(f"model.backbone={name}: unknown; {choices_hint(name, known)}, or timm:NAME")
+    raise ConfigError(f"model.backbone={name}: unknown; {choices_hint(name, BACKBONES)}, or timm:NAME")
 
 
 class SmallResNet(nn.Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import torch
 from PIL import Image
 
 from cocoa_pl import runs
+from cocoa_pl.callbacks.checkpointing import StopGracefully
 from cocoa_pl.cli import parse_explain, parse_train
 from cocoa_pl.config import Config
 from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError, DataError, OutputError
@@ -156,8 +159,6 @@ class TestOutput:
         path = tmp_path / "last.ckpt"
         write_bytes(path, b"old")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        import signal
-
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         try:
@@ -204,3 +205,35 @@ def test_a_small_labelled_folder_keeps_images_for_the_foil(tmp_path: Path, smoke
     with pytest.warns(UserWarning, match=r"corpora have \d+ images instead of 50"):
         runs.train(config)
     assert (tmp_path / "runs" / "smoke" / "last.ckpt").is_file()
+
+
+def test_a_disk_that_fills_up_during_training(tmp_path: Path, smoke_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second epoch's checkpoint fails in the middle of write(2); the first epoch's is still there, whole, and the run resumes."""
+    config = smoke_config(tmp_path, "explain.enabled=false", "checkpoint.top_k=0")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    original = StopGracefully.on_train_epoch_start
+
+    def fill(self: StopGracefully, trainer: Any, pl_module: Any) -> None:
+        original(self, trainer, pl_module)
+        if trainer.current_epoch == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+
+    monkeypatch.setattr(StopGracefully, "on_train_epoch_start", fill)
+    try:
+        with pytest.raises(OutputError, match=r"last\.ckpt: cannot be written"):
+            runs.train(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "smoke" / "last.ckpt", weights_only=True)["epoch"] == 0
+    runs.train(config, resume=tmp_path / "smoke" / "last.ckpt")
+    assert torch.load(tmp_path / "smoke" / "last.ckpt", weights_only=True)["epoch"] == 1
+
+
+def test_an_accelerator_that_is_not_there(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
+    """No machine has both Apple's and NVIDIA's devices."""
+    missing = "mps" if not torch.backends.mps.is_available() else "gpu"
+    with pytest.raises(ConfigError, match=r"trainer\.\*: .*accelerator"):
+        runs.train(smoke_config(tmp_path, f"trainer.accelerator={missing}"))
