@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import DataError
-from cocoa_pl.types import Attribution, Removal, ScoreFn, Target
+from cocoa_pl.types import Attribution, Baseline, Removal, Scorer, Target
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Explanation:
         attributions: method name to signed attributions (K, N, H, W).
         scores: (K, N), the targets' scores of the explicands.
         targets: K names.
-        baseline: (N, C, H, W), what stood for absent pixels.
+        baseline: (N, C, H, W) or a fill, what stood for absent pixels.
         seed: the seed of all masks and noise.
     """
 
     attributions: dict[str, Tensor]
     scores: Tensor
     targets: tuple[str, ...]
-    baseline: Tensor
+    baseline: Baseline
     seed: int
 
 
@@ -57,9 +57,9 @@ class Explainer:
     def __init__(self, encoder: FrozenEncoder, *, attributions: Mapping[str, Attribution], removal: Removal, chunk_size: int = 256) -> None:
         self.encoder, self.attributions, self.removal, self.chunk_size = encoder, dict(attributions), removal, chunk_size
 
-    def score_fn(self, target: Target) -> ScoreFn:
+    def score_fn(self, target: Target) -> Scorer:
         """Encoder and target as one function: images (B, C, H, W), rows (B,) to scores (B, K)."""
-        return lambda images, rows: target(self.encoder(images), rows)
+        return Scorer(self.encoder, target)
 
     def explain(self, explicands: Tensor, target: Target, *, seed: int = 0) -> Explanation:
         """Attributions of every target by every method.

@@ -20,9 +20,10 @@ from cocoa_pl.metrics.localisation import energy_inside, half_preference, mask_a
 from cocoa_pl.metrics.perturbation import perturbation_curves
 from cocoa_pl.registry import TARGETS
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.streaming import baseline_of
 from cocoa_pl.targets import DirectionTarget
 from cocoa_pl.targets.cosine import cocoa
-from cocoa_pl.types import Attribution, Removal
+from cocoa_pl.types import Attribution, Baseline, Removal
 
 Rows = dict[str, Tensor]
 Gather = Callable[[Rows], list[Rows]]
@@ -148,7 +149,7 @@ class Monitor:
         out |= self._curves(encoder, reference, rows, images, explanation.baseline, out)
         return out
 
-    def _curves(self, encoder: FrozenEncoder, reference: _References, rows: Tensor, images: Tensor, baseline: Tensor, maps: Rows) -> Rows:
+    def _curves(self, encoder: FrozenEncoder, reference: _References, rows: Tensor, images: Tensor, baseline: Baseline, maps: Rows) -> Rows:
         """Insertion, deletion and gap of the original views; NaN on the rows of other views."""
         plain = (rows < self.explain_set.num_images).nonzero()[:, 0]
         score_fn = self._explainer(encoder).score_fn(reference.target(rows[plain], measure=True)) if len(plain) else None
@@ -158,7 +159,7 @@ class Monitor:
             areas = {name: torch.full((len(rows),), float("nan")) for name in ("insertion_auc", "deletion_auc", "gap")}
             if score_fn is not None:
                 curves = perturbation_curves(
-                    score_fn, images[plain], baseline[plain], maps[f"map/{trace}"][plain], num_steps=self.curve_steps,
+                    score_fn, images[plain], baseline_of(baseline, plain), maps[f"map/{trace}"][plain], num_steps=self.curve_steps,
                     chunk_size=self.chunk_size,
                 )  # fmt: skip
                 for name, area in areas.items():

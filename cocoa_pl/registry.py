@@ -73,6 +73,8 @@ ATTRIBUTIONS = Table(
     integrated_gradients="cocoa_pl.attributions.integrated_gradients:IntegratedGradients",
     rise="cocoa_pl.attributions.rise:Rise",
 )
+CONTROLS = Table("control")
+"""Maps that know nothing of the score: what a method must beat."""
 REMOVALS = Table(
     "removal",
     blur="cocoa_pl.removal.blur:Blur",

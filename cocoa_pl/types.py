@@ -11,6 +11,7 @@ Images are floats in [0, 1], channels first; masks are 1 where a pixel is kept.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -42,17 +43,57 @@ class Target(Protocol):
         """Reps (B, D), rows (B,) to scores (B, K)."""
 
 
-class Attribution(Protocol):
-    """How a score is shared out over pixels."""
+@dataclass(frozen=True)
+class Scorer:
+    """A :data:`ScoreFn` that knows what it is made of, for methods that look inside the encoder (Grad-CAM)."""
 
-    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Tensor, /, *, seed: int, chunk_size: int) -> Tensor:
-        """Explicands and their baseline (N, C, H, W) to signed attributions (K, N, H, W), at most ``chunk_size`` images a pass."""
+    encoder: Encoder
+    target: Target
+
+    def __call__(self, images: Tensor, rows: Tensor, /) -> Tensor:
+        """Images (B, C, H, W), rows (B,) to scores (B, K)."""
+        return self.target(self.encoder(images), rows)
+
+
+class Fill(Protocol):
+    """What absence looks like where it depends on what is left.
+
+    Images (B, C, H, W) and keep (B, 1, H, W) in [0, 1] to images (B, C, H, W).
+    """
+
+    def __call__(self, images: Tensor, keep: Tensor, /) -> Tensor: ...
+
+
+Baseline = Tensor | Fill
+"""What removed pixels show: an image (N, C, H, W) for each explicand, or a rule that fills whatever was removed."""
+
+
+class Attributed(NamedTuple):
+    """A map with what is known of its noise. ``None`` where a method has none or does not know."""
+
+    maps: Tensor  # (K, N, H, W)
+    standard_error: Tensor | None = None  # (K, N, H, W), Monte-Carlo error of every pixel
+    reliability: Tensor | None = None  # (K, N), correlation to expect with the map of a second, independent run
+    num_samples: int | None = None  # masks or draws that were taken
+
+
+class Attribution(Protocol):
+    """How a score is shared out over pixels.
+
+    A method whose map is a Monte-Carlo mean may also offer ``attribute``, with the same arguments, which returns an :class:`Attributed`.
+    """
+
+    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, /, *, seed: int, chunk_size: int) -> Tensor:
+        """Explicands (N, C, H, W) and their baseline to signed attributions (K, N, H, W), at most ``chunk_size`` images a pass."""
+
+    def num_forwards(self, num: int, height: int, width: int, /) -> int:
+        """Images that go through the encoder for ``num`` explicands, known beforehand (at most, where a method may stop early)."""
 
 
 class Removal(Protocol):
-    """What absence looks like: explicands (N, C, H, W) in [0, 1] to a baseline of the same shape and range."""
+    """What absence looks like: explicands (N, C, H, W) in [0, 1] to a baseline of the same shape and range, or to a :class:`Fill`."""
 
-    def __call__(self, explicands: Tensor, /) -> Tensor: ...
+    def __call__(self, explicands: Tensor, /) -> Baseline: ...
 
 
 class Batch(NamedTuple):

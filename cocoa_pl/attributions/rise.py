@@ -105,6 +105,10 @@ class Rise:
     keep_prob: float = 0.5
     estimator: str = "centred"
 
+    def num_forwards(self, num: int, height: int, width: int) -> int:
+        """Every mask on every explicand, and the explicands themselves."""
+        return num * (self.num_masks + 1)
+
     def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Tensor, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
         """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W)."""
         sums = self.sums(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size)

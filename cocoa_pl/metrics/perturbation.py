@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cocoa_pl.types import ScoreFn
+from cocoa_pl.streaming import blend, in_chunks
+from cocoa_pl.types import Baseline, ScoreFn
 
 
 class PerturbationCurves(NamedTuple):
@@ -49,14 +50,14 @@ def pixel_ranks(attributions: Tensor) -> Tensor:
 
 @torch.no_grad()
 def perturbation_curves(
-    score_fn: ScoreFn, explicands: Tensor, baseline: Tensor, attributions: Tensor, *, num_steps: int = 50, chunk_size: int = 256
+    score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, attributions: Tensor, *, num_steps: int = 50, chunk_size: int = 256
 ) -> PerturbationCurves:
     """Insertion and deletion curves, every step of every explicand in one stream of batches, encoded once for all K measures.
 
     Args:
         score_fn: measures (B, K) of images (B, C, H, W) that stem from explicands rows (B,).
         explicands: (N, C, H, W).
-        baseline: (N, C, H, W), what removed pixels show.
+        baseline: (N, C, H, W) or a fill, what removed pixels show.
         attributions: (N, H, W).
         num_steps: T; the curves have T + 1 points and cost 2 T encoder forwards an explicand.
         chunk_size: images in one pass.
@@ -73,13 +74,14 @@ def perturbation_curves(
     cuts = (torch.arange(num_steps + 1, device=explicands.device) * (height * width) / num_steps).round().long()
     # Row by row: insertion at cuts 0 .. T-1, then deletion at cuts 0 .. T-1; each ends where the other starts.
     per_row = 2 * num_steps
-    parts = []
-    for index in torch.split(torch.arange(num * per_row, device=explicands.device), chunk_size):
+
+    def part(index: Tensor) -> Tensor:
         rows, position = index // per_row, index % per_row
-        deleting = position >= num_steps
         within = ranks[rows] < cuts[position % num_steps][:, None, None]
-        keep = (within != deleting[:, None, None])[:, None]
-        parts.append(score_fn(torch.where(keep, explicands[rows], baseline[rows]), rows))
+        keep = within != (position >= num_steps)[:, None, None]
+        return score_fn(blend(explicands[rows], baseline, keep[:, None], rows), rows)
+
+    parts = [scores for _, scores in in_chunks(num * per_row, chunk_size, part, device=explicands.device)]
     values = torch.cat(parts).T.view(-1, num, 2, num_steps)
     insertion, deletion = values[:, :, 0], values[:, :, 1]
     return PerturbationCurves(torch.cat([insertion, deletion[..., :1]], -1), torch.cat([deletion, insertion[..., :1]], -1))
