@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.attributions import Rise
-from cocoa_pl.attributions.rise import rise_masks
+from cocoa_pl.attributions.rise_masks import rise_masks
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import DataError
 from cocoa_pl.removal import Blur
@@ -72,8 +72,8 @@ def test_the_literal_estimator_adds_the_mean_score_times_the_noise_of_the_covera
     sums = Rise(num_masks=40, grid_size=3).sums(lambda x, rows: targets(encoder(x), rows), explicands, torch.zeros_like(explicands))
     centred = sums.attribution(centred=True)
     gap = sums.attribution(centred=False) - centred
-    mean_score = (sums.score / sums.num + sums.pivot).float()
-    coverage = (sums.mask / sums.num).float()
+    mean_score = (sums.score.sum(0) / 40 + sums.pivot).float()
+    coverage = (sums.mask.sum(0) / 40).float()
     expected = (mean_score[..., None, None] + centred) * coverage / 0.5 - centred
     torch.testing.assert_close(gap, expected, atol=1e-5, rtol=0)
     assert gap[[0, 2]].std(dim=(2, 3)).min() > 0.05  # targets without a foil: noise that differs from pixel to pixel

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cocoa_pl.attributions import IntegratedGradients, Rise
-from cocoa_pl.attributions.rise import rise_masks
+from cocoa_pl.attributions.rise_masks import rise_masks
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import cosine

@@ -27,8 +27,12 @@ def test_adjacent_runs_add_up_to_the_run_of_both(
         )  # fmt: skip
 
     both, merged = sums(0, 24), sums(0, 12) + sums(12, 12)
-    assert both.num == merged.num == 24
+    assert both.num_masks == merged.num_masks == 24
     torch.testing.assert_close(merged.attribution(centred=centred), both.attribution(centred=centred), atol=1e-6, rtol=0)
+    torch.testing.assert_close(merged.standard_error(), both.standard_error(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(merged.reliability(), both.reliability(), atol=1e-5, rtol=0)
+    odd = sums(0, 7) + sums(7, 17)
+    torch.testing.assert_close(odd.halves(), both.halves(), atol=1e-6, rtol=0)
     thirds = sums(16, 8) + sums(0, 8) + sums(8, 8)
     torch.testing.assert_close(thirds.attribution(centred=centred), both.attribution(centred=centred), atol=1e-6, rtol=0)
     assert (sums(0, 12) + sums(0, 12)).attribution().sub(both.attribution()).abs().max() > 1e-3

@@ -1,0 +1,121 @@
+"""What RISE adds up over masks, and everything that can be read off the sums: map, standard error, reliability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class RiseSums:
+    """Running sums over masks, apart for masks of even and odd number; additive, so that two runs over different masks merge.
+
+    Attributes:
+        num: masks summed, (2,): even, odd.
+        score: sum of score - pivot, (2, K, N).
+        square: sum of (score - pivot)^2, (2, K, N).
+        mask: sum of masks, (2, H, W).
+        mask_square: sum of squared masks, (2, H, W).
+        product: sum of (score - pivot) * mask, (2, K, N, H, W).
+        pivot: (K, N), a constant taken off the scores for precision, the explicands' own scores; the same in runs that are merged.
+        keep_prob: the masks' expected coverage.
+    """
+
+    num: Tensor
+    score: Tensor
+    square: Tensor
+    mask: Tensor
+    mask_square: Tensor
+    product: Tensor
+    pivot: Tensor
+    keep_prob: float
+
+    @staticmethod
+    def empty(pivot: Tensor, height: int, width: int, *, keep_prob: float) -> RiseSums:
+        """Sums over no mask, in the type and on the device of the pivot (K, N)."""
+        zeros = pivot.new_zeros
+        halves = (2, *pivot.shape)
+        return RiseSums(
+            zeros(2), zeros(halves), zeros(halves), zeros(2, height, width), zeros(2, height, width), zeros(*halves, height, width), pivot,
+            keep_prob,
+        )  # fmt: skip
+
+    def add_(self, scores: Tensor, masks: Tensor, *, first: int) -> None:
+        """Take in scores (K, N, m) of masks (m, H, W), of which the foremost has the number ``first``."""
+        centred = (scores.to(self.pivot.dtype) - self.pivot[..., None]).float()  # one chunk in single precision, the sums in double
+        for half in (0, 1):
+            mine = slice((half + first) % 2, None, 2)
+            own, kept = centred[..., mine], masks[mine].flatten(1)
+            self.num[half] += own.shape[-1]
+            self.score[half] += own.sum(-1)
+            self.square[half] += own.square().sum(-1)
+            self.mask[half] += kept.sum(0).view_as(self.mask[half])
+            self.mask_square[half] += kept.square().sum(0).view_as(self.mask[half])
+            self.product[half] += (own @ kept).view_as(self.product[half])
+
+    def __add__(self, other: RiseSums) -> RiseSums:
+        return RiseSums(
+            self.num + other.num, self.score + other.score, self.square + other.square, self.mask + other.mask,
+            self.mask_square + other.mask_square, self.product + other.product, self.pivot, self.keep_prob,
+        )  # fmt: skip
+
+    @property
+    def num_masks(self) -> int:
+        """Masks summed, even and odd."""
+        return int(self.num.sum())
+
+    def attribution(self, *, centred: bool = True) -> Tensor:
+        """The map (K, N, H, W).
+
+        Cov(score, mask) over the realised coverage or, not ``centred``, the mean of score * mask over ``keep_prob``, Petsiuk's equation 6.
+        """
+        num = self.num.sum()
+        coverage, mean_score, product = self.mask.sum(0) / num, self.score.sum(0) / num, self.product.sum(0) / num
+        if centred:
+            return _centred(product, mean_score, coverage).float()
+        return ((product + self.pivot[..., None, None] * coverage) / self.keep_prob).float()
+
+    def halves(self) -> Tensor:
+        """The centred maps (2, K, N, H, W) of even and of odd masks: two independent estimates; zeros where a half has no mask."""
+        num = self.num.clamp_min(1)
+        parts = [_centred(self.product[h] / num[h], self.score[h] / num[h], self.mask[h] / num[h]) for h in (0, 1)]
+        return torch.stack(parts).float()
+
+    def standard_error(self) -> Tensor:
+        """Monte-Carlo standard error (K, N, H, W) of every pixel of the centred map.
+
+        Var = (Var(score) Var(mask) - Cov(score, mask)^2) / (num * coverage^2). The squared deviations of score and mask are taken as
+        uncorrelated, which is exact for masks of zeros and ones at a keep probability of one half.
+        """
+        num = self.num.sum()
+        coverage, mean_score = self.mask.sum(0) / num, self.score.sum(0) / num
+        variance = (self.square.sum(0) / num - mean_score**2).clamp_min(0)
+        spread = (self.mask_square.sum(0) / num - coverage**2).clamp_min(0)
+        covariance = self.product.sum(0) / num - mean_score[..., None, None] * coverage
+        return ((variance[..., None, None] * spread - covariance**2).clamp_min(0) / num).sqrt().div(coverage.clamp_min(1e-6)).float()
+
+    def relative_error(self) -> Tensor:
+        """(K, N): root mean square standard error over the standard deviation of the map; 0 where score and map are constant."""
+        error = self.standard_error().double().square().mean((-2, -1)).sqrt()
+        spread = self.attribution().double().std((-2, -1))
+        return torch.where(error > 0, error / spread.clamp_min(_TINY), torch.zeros_like(error)).float()
+
+    def reliability(self) -> Tensor:
+        """(K, N): the correlation to expect between this map and the one of as many other masks.
+
+        The correlation r of the two halves' maps, stepped up to the full number of masks by Spearman and Brown's 2 r / (1 + r). Maps that
+        are constant, as of a constant score, repeat exactly: 1.
+        """
+        first, second = (half.flatten(2).double() for half in self.halves())
+        first, second = first - first.mean(-1, keepdim=True), second - second.mean(-1, keepdim=True)
+        scale = first.norm(dim=-1) * second.norm(dim=-1)
+        r = torch.where(scale > _TINY, (first * second).sum(-1) / scale.clamp_min(_TINY), torch.ones_like(scale))
+        return (2 * r / (1 + r).clamp_min(1e-6)).clamp(-1, 1).float()
+
+
+def _centred(product: Tensor, mean_score: Tensor, coverage: Tensor) -> Tensor:
+    return (product - mean_score[..., None, None] * coverage) / coverage.clamp_min(1e-6)
