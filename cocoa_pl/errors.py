@@ -18,6 +18,10 @@ class DataError(CocoaError):
     """A picture, a folder or a dataset cannot be used as asked."""
 
 
+class DivergedError(DataError):
+    """An encoder whose representations hold NaN or infinite values: there is nothing to explain."""
+
+
 class CheckpointError(CocoaError):
     """A checkpoint is missing, truncated, or holds something else than what was expected."""
 

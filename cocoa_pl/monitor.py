@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.errors import ConfigError, DataError, DivergedError
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import spearman
 from cocoa_pl.metrics.localisation import energy_inside, half_preference, mask_auroc, pointing_game
@@ -21,9 +22,8 @@ from cocoa_pl.metrics.perturbation import perturbation_curves
 from cocoa_pl.registry import TARGETS
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.streaming import baseline_of
-from cocoa_pl.targets import DirectionTarget
-from cocoa_pl.targets.cosine import cocoa
-from cocoa_pl.types import Attribution, Baseline, Removal
+from cocoa_pl.targets import cocoa, stack
+from cocoa_pl.types import Attribution, Baseline, Removal, Target
 
 Rows = dict[str, Tensor]
 Gather = Callable[[Rows], list[Rows]]
@@ -61,7 +61,7 @@ class Monitor:
         explain_set: what is explained.
         attributions: method name to method.
         removal: what absent pixels show.
-        chunk_size: images in one pass.
+        chunk_size: images in one pass; None chooses by their size.
         curve_steps: steps of the insertion and deletion curves.
         pair_targets: targets of the two-object test, names of ``registry.TARGETS``.
         seed: of the masks, the same in every look, so that maps of different epochs share their noise.
@@ -70,10 +70,15 @@ class Monitor:
     explain_set: ExplainSet
     attributions: Mapping[str, Attribution]
     removal: Removal
-    chunk_size: int = 256
+    chunk_size: int | None = None
     curve_steps: int = 16
     pair_targets: Sequence[str] = ("cocoa",)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.attributions:
+            if "-" in name or "/" in name:
+                raise ConfigError(f"attribution name {name!r}: must hold neither '-' nor '/', which separate the parts of a trace")
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -87,17 +92,24 @@ class Monitor:
     def look(self, encoder: FrozenEncoder, *, rank: int = 0, world_size: int = 1, gather: Gather = lambda rows: [rows]) -> Look:
         """Explain this process's share of the rows, meet the others in one gather, and return the whole look on every process."""
         before = encoder.num_forwards
-        reference = _References.encode(self.explain_set, encoder, self.chunk_size)
         mine = torch.arange(rank, len(self.explain_set.explicands), world_size)
-        own: Rows = {"row": mine}
-        if len(mine):
-            own |= self._explain_rows(encoder, reference, mine)
         own_pairs = torch.arange(rank, len(self.explain_set.pairs), world_size)
-        own["pair"] = own_pairs
-        if len(own_pairs):
-            own |= self._explain_pairs(encoder, reference, own_pairs)
+        failure: Exception | None = None
+        own: Rows = {"row": mine, "pair": own_pairs}
+        try:
+            reference = _References.encode(self.explain_set, encoder, self.chunk_size)
+            own |= self._explain_rows(encoder, reference, mine) if len(mine) else {}
+            own |= self._explain_pairs(encoder, reference, own_pairs) if len(own_pairs) else {}
+        except Exception as error:  # the others wait in the gather: it is raised on every process after it
+            failure, own = error, {"error": torch.tensor(list(f"{type(error).__name__}: {error}".encode()), dtype=torch.uint8)}
         own["num_forwards"] = torch.tensor([encoder.num_forwards - before])
-        rows = _merge(gather({name: value.cpu() for name, value in own.items()}))
+        parts = gather({name: value.cpu() for name, value in own.items()})
+        if failure is not None:
+            raise failure
+        for number, part in enumerate(parts):
+            if "error" in part:
+                raise DataError(f"process {number} could not explain its share: {bytes(part['error'].tolist()).decode()}")
+        rows = _merge(parts)
         return Look(
             attributions={trace: rows.pop(f"map/{trace}") for trace in self.traces},
             scores={suffix: rows.pop(f"score/{suffix}") for suffix in self._suffixes},
@@ -196,7 +208,7 @@ class _References:
     corpora: tuple[Tensor, Tensor]  # explaining and measuring, each (L, M, D)
 
     @staticmethod
-    def encode(given: ExplainSet, encoder: FrozenEncoder, chunk_size: int) -> _References:
+    def encode(given: ExplainSet, encoder: FrozenEncoder, chunk_size: int | None) -> _References:
         originals = encoder.encode(given.explicands[: given.num_images], chunk_size=chunk_size)
         foils = tuple(encoder.encode(images, chunk_size=chunk_size) for images in (given.foil, given.measure_foil))
         corpora = [originals.new_zeros(0, 0, originals.shape[1])] * 2
@@ -205,31 +217,35 @@ class _References:
                 encoder.encode(images.flatten(0, 1), chunk_size=chunk_size).reshape(*images.shape[:2], -1)
                 for images in (given.corpora, given.measure_corpora)
             ]
+        if not all(
+            bool(torch.isfinite(reps).all()) for reps in (originals, *foils, *corpora)
+        ):  # the same on every process: none waits for another
+            raise DivergedError("the encoder's representations hold NaN or infinite values; training has diverged")
         labels = None if given.labels is None else torch.tensor([given.classes.index(label) for label in given.labels.tolist()])
         return _References(originals, labels, given.classes, (foils[0], foils[1]), (corpora[0], corpora[1]))
 
-    def target(self, images: Tensor, *, measure: bool) -> DirectionTarget:
+    def target(self, images: Tensor, *, measure: bool) -> Target:
         """COCOA towards the original image and, with labels, towards its class; images (N,) are positions among the originals."""
         foil, corpora = self.foils[measure], self.corpora[measure]
         target = cocoa(self.originals[images][:, None], foil, name="self")
-        return target if self.labels is None else target + cocoa(corpora[self.labels[images]], foil, name="class")
+        return target if self.labels is None else stack([target, cocoa(corpora[self.labels[images]], foil, name="class")])
 
     def pair_targets(
-        self, labels: Tensor, kinds: Sequence[str], encoder: FrozenEncoder, images: Tensor, chunk_size: int
-    ) -> tuple[DirectionTarget, list[str]]:
+        self, labels: Tensor, kinds: Sequence[str], encoder: FrozenEncoder, images: Tensor, chunk_size: int | None
+    ) -> tuple[Target, list[str]]:
         """For every kind its targets of each pair: towards the left and the right class, or a single one where no class enters."""
         sides = [self.corpora[0][[self.classes.index(label) for label in column]] for column in labels.T.tolist()]
-        targets: list[DirectionTarget] = []
+        own, foil = encoder.encode(images, chunk_size=chunk_size), self.foils[0]
+        made: list[tuple[str, Target]] = []
         for kind in kinds:
             make = TARGETS.load(kind)
-            wanted = list(inspect.signature(make).parameters)
-            foil = (self.foils[0],) if "foil_reps" in wanted else ()
-            compared = sides if wanted[0] == "corpus_reps" else [encoder.encode(images, chunk_size=chunk_size)]
-            targets += [make(own, *foil, name=kind) for own in compared]
-        both = targets[0]
-        for target in targets[1:]:
-            both = both + target
-        return both, list(both.names)
+            wanted = inspect.signature(make).parameters
+            others = {"foil_reps": foil} if "foil_reps" in wanted else {}
+            if "corpus_reps" in wanted:
+                made += [(kind, make(corpus_reps=side, **others)) for side in sides]
+            else:
+                made.append((kind, make(explicand_reps=own, **others)))
+        return stack([target for _, target in made]), [kind for kind, _ in made]
 
 
 def _merge(parts: list[Rows]) -> Rows:

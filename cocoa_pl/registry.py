@@ -17,12 +17,12 @@ class Table(Mapping[str, str]):
     """A read-only table from names to import paths.
 
     Example:
-        >>> sorted(ATTRIBUTIONS)
-        ['integrated_gradients', 'rise']
-        >>> ATTRIBUTIONS.load("rize")
+        >>> sorted(CONTROLS)
+        ['centre_bias', 'edges', 'random', 'smooth_random']
+        >>> CONTROLS.load("edgs")
         Traceback (most recent call last):
         ...
-        cocoa_pl.errors.ConfigError: unknown attribution 'rize'; choose from: integrated_gradients, rise (did you mean 'rise'?)
+        cocoa_pl.errors.ConfigError: unknown control 'edgs'; choose from: centre_bias, edges, random, smooth_random (did you mean 'edges'?)
     """
 
     def __init__(self, kind: str, **paths: str) -> None:
@@ -64,22 +64,57 @@ VIEW_NAMES = ("original", "flip", "crop", "crop_flip", "grayscale", "jitter", "e
 TARGETS = Table(
     "target",
     label_free="cocoa_pl.targets.cosine:label_free",
+    label_free_dot="cocoa_pl.targets.cosine:label_free_dot",
     contrastive_label_free="cocoa_pl.targets.cosine:contrastive_label_free",
+    contrastive_label_free_dot="cocoa_pl.targets.cosine:contrastive_label_free_dot",
     corpus="cocoa_pl.targets.cosine:corpus_similarity",
+    corpus_dot="cocoa_pl.targets.cosine:corpus_dot",
     cocoa="cocoa_pl.targets.cosine:cocoa",
+    cocoa_dot="cocoa_pl.targets.cosine:cocoa_dot",
+    cocoa_salient="cocoa_pl.targets.directions:cocoa_salient",
+    cocoa_whitened="cocoa_pl.targets.directions:cocoa_whitened",
+    gaussian="cocoa_pl.targets.gaussian:gaussian",
+    contrastive_gaussian="cocoa_pl.targets.gaussian:contrastive_gaussian",
+    corpus_distance="cocoa_pl.targets.distance:corpus_distance",
+    representation_shift="cocoa_pl.targets.distance:representation_shift",
+    corpus_majority="cocoa_pl.targets.probability:corpus_majority",
+    explicand_probability="cocoa_pl.targets.probability:explicand_probability",
 )
+NEED_HEAD = ("corpus_majority", "explicand_probability")
+"""Targets that are built with a linear head."""
 ATTRIBUTIONS = Table(
     "attribution",
+    gradient="cocoa_pl.attributions.gradients:Gradient",
+    gradient_x_input="cocoa_pl.attributions.gradients:GradientXInput",
+    smoothgrad="cocoa_pl.attributions.smoothgrad:SmoothGrad",
     integrated_gradients="cocoa_pl.attributions.integrated_gradients:IntegratedGradients",
+    gradient_shap="cocoa_pl.attributions.gradient_shap:GradientShap",
+    grad_cam="cocoa_pl.attributions.grad_cam:GradCam",
+    layer_integrated_gradients="cocoa_pl.attributions.layer_integrated_gradients:LayerIntegratedGradients",
     rise="cocoa_pl.attributions.rise:Rise",
+    occlusion="cocoa_pl.attributions.occlusion:Occlusion",
+    kernel_shap="cocoa_pl.attributions.kernel_shap:kernel_shap_grid",
+    kernel_shap_slic="cocoa_pl.attributions.kernel_shap:kernel_shap_slic",
 )
-CONTROLS = Table("control")
+CONTROLS = Table(
+    "control",
+    random="cocoa_pl.attributions.controls:Random",
+    smooth_random="cocoa_pl.attributions.controls:SmoothRandom",
+    centre_bias="cocoa_pl.attributions.controls:CentreBias",
+    edges="cocoa_pl.attributions.controls:Edges",
+)
 """Maps that know nothing of the score: what a method must beat."""
 REMOVALS = Table(
     "removal",
     blur="cocoa_pl.removal.blur:Blur",
     black="cocoa_pl.removal.constant:Black",
     mean="cocoa_pl.removal.constant:ChannelMean",
+    noise="cocoa_pl.removal.noise:Noise",
+    random_image="cocoa_pl.removal.random_image:RandomImage",
+    inpaint="cocoa_pl.removal.inpaint:Inpaint",
+    colour="cocoa_pl.removal.components:Grayscale",
+    texture="cocoa_pl.removal.components:Cartoon",
+    shape="cocoa_pl.removal.components:ShuffledPatches",
 )
 BACKBONES = ("small_resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 """Backbones with a name of their own; ``timm:NAME`` stands for all of timm's."""

@@ -26,7 +26,8 @@ def derive_seed(*keys: int | str) -> int:
         >>> derive_seed(0, "foil") == derive_seed(0, "foil"), derive_seed(0, "foil") == derive_seed(0, "corpus")
         (True, False)
     """
-    digest = hashlib.blake2b(repr(keys).encode(), digest_size=8).digest()
+    plain = tuple(key if isinstance(key, str) else int(key) for key in keys)  # numpy's integers print in ways of their own
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
+from cocoa_pl.allocator import keep_freed_memory
 from cocoa_pl.build import (
     build_datamodule,
     build_explain_set,
@@ -23,6 +24,7 @@ from cocoa_pl.build import (
     build_trainer,
     build_views,
     freeze,
+    resolve_precision,
 )
 from cocoa_pl.callbacks.checkpointing import Stopped
 from cocoa_pl.callbacks.explanation import unpack
@@ -30,10 +32,10 @@ from cocoa_pl.config import Config, load_config, to_dict, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.inputs import load_pictures
 from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
+from cocoa_pl.files import require_folder, write_bytes
 from cocoa_pl.models.backbones import check_wide_images
 from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
 from cocoa_pl.monitor import Look
-from cocoa_pl.report.files import require_folder, write_bytes
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.rng import derive_seed
 
@@ -63,6 +65,8 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         CocoaError: data, checkpoint or folder cannot be used; nothing was changed.
     """
     _quiet()
+    keep_freed_memory()
+    resolve_precision(config)
     checkpoint = read_checkpoint(resume) if resume else None
     if checkpoint is not None:
         _refuse_changes(checkpoint["cocoa_pl"]["config"], to_dict(config))
@@ -120,6 +124,7 @@ def explain(
         CocoaError: checkpoint, pictures or folder cannot be used.
     """
     _quiet()
+    keep_freed_memory()
     checkpoint = read_checkpoint(checkpoint_path)
     config = load_config(checkpoint["cocoa_pl"]["config"], overrides=overrides)
     name = ("untrained" if untrained else checkpoint_path.stem) + ("-input" if inputs else "")
@@ -128,14 +133,17 @@ def explain(
     splits = replace(
         splits, mean=tuple(checkpoint["cocoa_pl"]["mean"]), std=tuple(checkpoint["cocoa_pl"]["std"])
     )  # what it was trained with
-    network = build_module(config, splits).backbone
+    module = build_module(config, splits)
     if not untrained:
-        load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=checkpoint_path)
+        for name, part in (("backbone.", module.backbone), ("projection_head.", module.projection_head)):
+            load_weights(part, checkpoint["state_dict"], prefix=name, path=checkpoint_path)
     given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
     monitor = build_monitor(config, given)
     device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
-    look = monitor.look(freeze(network, config, splits, device=device))
-    scalars = monitor.scalars(look, **({} if untrained else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config))))
+    look = monitor.look(freeze(module, config, splits, device=device))
+    scalars = monitor.scalars(
+        look, **({} if untrained or inputs else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config)))
+    )
     write_report(
         folder, given, look, scalars, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1
     )  # fmt: skip

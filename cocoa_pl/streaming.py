@@ -9,48 +9,88 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from cocoa_pl.errors import DataError
+from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.types import Baseline
 
 _T = TypeVar("_T")
+_PIXELS_A_PASS = {"cpu": 2**18, "cuda": 2**24}  # images in a pass times their pixels, where nobody names a number
 
 
-def in_chunks(num: int, chunk_size: int, fn: Callable[[Tensor], _T], *, device: torch.device | str = "cpu") -> Iterator[tuple[Tensor, _T]]:
-    """Call ``fn`` on the indices 0 to ``num`` - 1, at most ``chunk_size`` at a time, halved whenever memory runs out.
+def in_ranges(num: int, chunk_size: int, fn: Callable[[int, int], _T]) -> Iterator[tuple[int, int, _T]]:
+    """Call ``fn`` on the ranges that cover 0 to ``num`` - 1, at most ``chunk_size`` long, halved whenever memory runs out.
 
     Args:
         num: how many.
-        chunk_size: most indices in one call.
-        fn: indices (b,) int64 to anything; it must leave nothing behind when it fails, as the same indices come again in smaller calls.
-        device: of the indices.
+        chunk_size: most in one call.
+        fn: first and end of a range to anything; it must leave nothing behind when it fails, as the range comes again in smaller parts.
 
     Yields:
-        Indices and what ``fn`` made of them, in order.
+        First, end, and what ``fn`` made of them, in order.
 
     Raises:
-        torch.OutOfMemoryError: even a single index does not fit.
+        ConfigError: a chunk size below 1.
+        RuntimeError: whatever ``fn`` raised, if it was not for memory or even a single one does not fit.
+
+    Example:
+        >>> list(in_ranges(5, 2, lambda first, end: end - first))
+        [(0, 2, 2), (2, 4, 2), (4, 5, 1)]
+    """
+    if chunk_size < 1:
+        raise ConfigError(f"chunk_size={chunk_size}: must be at least 1")
+    first = 0
+    while first < num:
+        end = min(first + chunk_size, num)
+        made: list[_T] = []
+        try:
+            made.append(fn(first, end))
+        except RuntimeError as error:
+            if end - first == 1 or not is_out_of_memory(error):
+                raise
+            chunk_size = (end - first) // 2
+            warnings.warn(f"out of memory with {end - first} images in one pass: going on with {chunk_size}", stacklevel=2)
+        if made:
+            yield first, end, made[0]
+            first = end
+        elif torch.cuda.is_available():  # here, as the handler holds on to the failed call's tensors
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device of any kind says that its memory is used up.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("MPS backend out of memory")), is_out_of_memory(RuntimeError("shapes differ"))
+        (True, False)
+    """
+    words = str(error).lower()
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in words or "can't allocate memory" in words
+
+
+def in_chunks(num: int, chunk_size: int, fn: Callable[[Tensor], _T], *, device: torch.device | str = "cpu") -> Iterator[tuple[Tensor, _T]]:
+    """:func:`in_ranges` with the indices of each range as a tensor (b,) int64 on ``device``.
 
     Example:
         >>> [(index.tolist(), total) for index, total in in_chunks(5, 2, lambda index: int(index.sum()))]
         [([0, 1], 1), ([2, 3], 5), ([4], 4)]
     """
-    start = 0
-    while start < num:
-        index = torch.arange(start, min(start + chunk_size, num), device=device)
-        try:
-            made = fn(index)
-        except torch.OutOfMemoryError:
-            if len(index) == 1:
-                raise
-            chunk_size = max(1, len(index) // 2)
-            warnings.warn(f"out of memory with {len(index)} images in one pass: going on with {chunk_size}", stacklevel=2)
-            made = None
-        if made is None:  # outside the handler, which holds on to the failed call's tensors
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            continue
-        yield index, made
-        start += len(index)
+
+    def call(first: int, end: int) -> tuple[Tensor, _T]:
+        index = torch.arange(first, end, device=device)
+        return index, fn(index)
+
+    for _, _, made in in_ranges(num, chunk_size, call):
+        yield made
+
+
+def automatic_chunk_size(height: int, width: int, device: torch.device) -> int:
+    """Images in one pass where nobody chose: as many as keep a device busy, between 16 and 1024.
+
+    Example:
+        >>> [automatic_chunk_size(side, side, torch.device("cpu")) for side in (32, 96, 224)]
+        [256, 28, 16]
+    """
+    most = 1024 if device.type == "cuda" else 256
+    return max(16, min(most, _PIXELS_A_PASS.get(device.type, 2**22) // (height * width)))
 
 
 def blend(images: Tensor, baseline: Baseline, keep: Tensor, rows: Tensor) -> Tensor:

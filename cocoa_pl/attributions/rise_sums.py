@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.reliability import stepped_up_correlation
+from cocoa_pl.errors import ConfigError
+
 _TINY = 1e-12
 
 
@@ -46,18 +49,29 @@ class RiseSums:
 
     def add_(self, scores: Tensor, masks: Tensor, *, first: int) -> None:
         """Take in scores (K, N, m) of masks (m, H, W), of which the foremost has the number ``first``."""
-        centred = (scores.to(self.pivot.dtype) - self.pivot[..., None]).float()  # one chunk in single precision, the sums in double
+        # one round in single precision, its mean score taken off by the pivot; the sums in double
+        centred = (scores.to(self.pivot.dtype) - self.pivot[..., None]).float().flatten(0, 1)
+        kept = masks.flatten(1)
         for half in (0, 1):
             mine = slice((half + first) % 2, None, 2)
-            own, kept = centred[..., mine], masks[mine].flatten(1)
-            self.num[half] += own.shape[-1]
-            self.score[half] += own.sum(-1)
-            self.square[half] += own.square().sum(-1)
-            self.mask[half] += kept.sum(0).view_as(self.mask[half])
-            self.mask_square[half] += kept.square().sum(0).view_as(self.mask[half])
-            self.product[half] += (own @ kept).view_as(self.product[half])
+            own, pixels = centred[:, mine], kept[mine]
+            ones = own.new_ones(1, own.shape[1])
+            sums = torch.cat([own, ones]) @ pixels  # products, and below them the sum of masks
+            self.num[half] += own.shape[1]
+            self.score[half] += own.sum(1).view_as(self.score[half])
+            self.square[half] += own.square().sum(1).view_as(self.square[half])
+            self.mask[half] += sums[-1].view_as(self.mask[half])
+            self.mask_square[half] += torch.einsum("mp,mp->p", pixels, pixels).view_as(self.mask[half])
+            self.product[half] += sums[:-1].view_as(self.product[half])
 
     def __add__(self, other: RiseSums) -> RiseSums:
+        """Sums over the masks of both runs.
+
+        Raises:
+            ConfigError: they are not runs of one thing: other explicands, targets, sizes or coverage.
+        """
+        if self.product.shape != other.product.shape or self.keep_prob != other.keep_prob or not torch.allclose(self.pivot, other.pivot):
+            raise ConfigError("sums over masks merge only where explicands, targets and keep_prob are the same")
         return RiseSums(
             self.num + other.num, self.score + other.score, self.square + other.square, self.mask + other.mask,
             self.mask_square + other.mask_square, self.product + other.product, self.pivot, self.keep_prob,
@@ -85,36 +99,28 @@ class RiseSums:
         parts = [_centred(self.product[h] / num[h], self.score[h] / num[h], self.mask[h] / num[h]) for h in (0, 1)]
         return torch.stack(parts).float()
 
-    def standard_error(self) -> Tensor:
-        """Monte-Carlo standard error (K, N, H, W) of every pixel of the centred map.
+    def standard_error(self, attribution: Tensor | None = None) -> Tensor:
+        """Monte-Carlo standard error (K, N, H, W) of every pixel of the centred map, which need not be made again where it is at hand.
 
         Var = (Var(score) Var(mask) - Cov(score, mask)^2) / (num * coverage^2). The squared deviations of score and mask are taken as
         uncorrelated, which is exact for masks of zeros and ones at a keep probability of one half.
         """
         num = self.num.sum()
         coverage, mean_score = self.mask.sum(0) / num, self.score.sum(0) / num
-        variance = (self.square.sum(0) / num - mean_score**2).clamp_min(0)
-        spread = (self.mask_square.sum(0) / num - coverage**2).clamp_min(0)
-        covariance = self.product.sum(0) / num - mean_score[..., None, None] * coverage
-        return ((variance[..., None, None] * spread - covariance**2).clamp_min(0) / num).sqrt().div(coverage.clamp_min(1e-6)).float()
+        variance = (self.square.sum(0) / num - mean_score**2).clamp_min(0).float()
+        relative_spread = ((self.mask_square.sum(0) / num - coverage**2).clamp_min(0) / coverage.clamp_min(1e-6) ** 2).float()
+        maps = self.attribution() if attribution is None else attribution  # the covariance over the coverage
+        return (variance[..., None, None] * relative_spread - maps**2).clamp_min_(0).div_(num.float()).sqrt_()
 
     def relative_error(self) -> Tensor:
         """(K, N): root mean square standard error over the standard deviation of the map; 0 where score and map are constant."""
-        error = self.standard_error().double().square().mean((-2, -1)).sqrt()
-        spread = self.attribution().double().std((-2, -1))
-        return torch.where(error > 0, error / spread.clamp_min(_TINY), torch.zeros_like(error)).float()
+        maps = self.attribution()
+        error = self.standard_error(maps).square().mean((-2, -1)).sqrt()
+        return torch.where(error == 0, torch.zeros_like(error), error / maps.std((-2, -1)).clamp_min(_TINY))  # NaN stays NaN
 
     def reliability(self) -> Tensor:
-        """(K, N): the correlation to expect between this map and the one of as many other masks.
-
-        The correlation r of the two halves' maps, stepped up to the full number of masks by Spearman and Brown's 2 r / (1 + r). Maps that
-        are constant, as of a constant score, repeat exactly: 1.
-        """
-        first, second = (half.flatten(2).double() for half in self.halves())
-        first, second = first - first.mean(-1, keepdim=True), second - second.mean(-1, keepdim=True)
-        scale = first.norm(dim=-1) * second.norm(dim=-1)
-        r = torch.where(scale > _TINY, (first * second).sum(-1) / scale.clamp_min(_TINY), torch.ones_like(scale))
-        return (2 * r / (1 + r).clamp_min(1e-6)).clamp(-1, 1).float()
+        """(K, N): the correlation to expect between this map and the one of as many other masks, from the two halves."""
+        return stepped_up_correlation(*self.halves())
 
 
 def _centred(product: Tensor, mean_score: Tensor, coverage: Tensor) -> Tensor:

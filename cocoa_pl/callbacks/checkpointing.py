@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from cocoa_pl.report.files import write_checkpoint
+from cocoa_pl.files import write_checkpoint
 
 FORMAT_VERSION = 1
 
@@ -25,19 +25,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RunRecord(Callback):
-    """Puts the config and the channel statistics into every checkpoint, so that the encoder can be rebuilt from the file alone.
+    """Puts the config and the images' statistics into every checkpoint, so that the encoder can be rebuilt from the file alone.
 
     Args:
         config: nested dicts of plain values.
         mean: channel means of the training images.
         std: channel standard deviations.
+        image_size: side of the images that the encoder sees.
     """
 
-    def __init__(self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.config, self.mean, self.std = config, list(mean), list(std)
+    def __init__(self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float], image_size: int) -> None:
+        self._record = {"format": FORMAT_VERSION, "config": config, "mean": list(mean), "std": list(std), "image_size": image_size}
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["cocoa_pl"] = {"format": FORMAT_VERSION, "config": self.config, "mean": self.mean, "std": self.std}
+        checkpoint["cocoa_pl"] = self._record
 
 
 class Stopped(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.errors import CheckpointError
+from cocoa_pl.errors import CheckpointError, DivergedError
+from cocoa_pl.files import write_png
 from cocoa_pl.monitor import Look, Monitor, Rows
 from cocoa_pl.report.figures import scales, sheet, strip, trace_title
-from cocoa_pl.report.files import write_look, write_png
+from cocoa_pl.report.folder import write_look
 
 _STRIP_COLUMNS = 6
 
@@ -67,7 +69,11 @@ class ExplanationCallback(Callback):
             return
         spent_on_training = time.perf_counter() - self._epoch_began
         began = time.perf_counter()
-        values = self._look(trainer, pl_module, epoch=epoch)
+        try:
+            values = self._look(trainer, pl_module, epoch=epoch)
+        except DivergedError as error:
+            warnings.warn(f"epoch {epoch} is not explained: {error}", stacklevel=1)
+            return
         spent = time.perf_counter() - began
         # the time is this machine's own; what follows from weights and seeds is the same on every rank and needs no further gather
         values["explain/seconds"], values["explain/share_of_epoch"] = spent, spent / (spent + spent_on_training)
@@ -138,15 +144,13 @@ class ExplanationCallback(Callback):
         assert self.folder is not None
         kept = [epoch for epoch in self.epochs if (self.folder / f"epoch-{epoch:04d}.npz").is_file()]
         spaced = [kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(_STRIP_COLUMNS, len(kept)))]
-        files = [np.load(self.folder / f"epoch-{epoch:04d}.npz") for epoch in spaced]
+        files = [_read_maps(self.folder / f"epoch-{epoch:04d}.npz") for epoch in spaced]
         given = self.monitor.explain_set
         made = {}
         for index in range(min(self.num_strips, given.num_images)):
             history = {trace: np.stack([file[trace][index] for file in files]) for trace in self.monitor.traces}
             scores = {trace: [float(file[f"score/{trace}"][index]) for file in files] for trace in self.monitor.traces}
             made[f"explain/film/{index}"] = strip(given, index, epochs=spaced, history=history, scores=scores)
-        for file in files:
-            file.close()
         return made
 
 
@@ -159,6 +163,11 @@ def _gather(rows: Rows) -> list[Rows]:
     parts: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(parts, rows)
     return parts
+
+
+def _read_maps(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

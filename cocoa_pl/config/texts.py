@@ -9,7 +9,7 @@ from functools import cache
 
 from omegaconf import OmegaConf
 
-from cocoa_pl.config import schema
+from cocoa_pl.config import explaining, schema, training
 from cocoa_pl.config.load import option_names, option_type
 
 
@@ -17,13 +17,13 @@ from cocoa_pl.config.load import option_names, option_type
 def sentences() -> dict[tuple[str, str], str]:
     """(class, field) to the sentence under the field; (class, "") to the class's own."""
     found = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
-        if isinstance(node, ast.ClassDef):
-            found[node.name, ""] = ast.get_docstring(node) or ""
-            for item, below in zip(node.body, node.body[1:], strict=False):
-                if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                    text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
-                    found[node.name, item.target.id] = str(text)
+    sources = "\n".join(inspect.getsource(module) for module in (training, explaining, schema))
+    for node in (item for item in ast.parse(sources).body if isinstance(item, ast.ClassDef)):
+        found[node.name, ""] = ast.get_docstring(node) or ""
+        for item, below in zip(node.body, node.body[1:], strict=False):
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+                text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+                found[node.name, item.target.id] = str(text)
     return found
 
 

@@ -19,6 +19,9 @@ from cocoa_pl.metrics.representation import (
     uniformity,
 )
 
+_ALWAYS = ("collapse_level", "effective_rank", "uniformity")
+_LABELLED = ("knn", "linear_probe")
+
 
 class RepresentationQuality(Metric):
     """kNN and linear-probe accuracy where labels exist; alignment, uniformity, collapse level and effective rank always.
@@ -64,8 +67,12 @@ class RepresentationQuality(Metric):
             self.view_1.append(views[1].float())
 
     def compute(self) -> dict[str, float]:
-        """Metric name to value."""
+        """Metric name to value; NaN, all of them, for an encoder that has diverged."""
         reps, labels = dim_zero_cat(self.reps), dim_zero_cat(self.labels)
+        if not bool(torch.isfinite(reps).all()):
+            return {self.prefix + name: float("nan") for name in (*_ALWAYS, *(_LABELLED if bool((labels >= 0).any()) else ()))} | {
+                self.prefix + name: value for name, value in self.reference.items()
+            }
         values = {
             "collapse_level": collapse_level(reps),
             "effective_rank": effective_rank(reps),

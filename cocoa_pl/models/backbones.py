@@ -10,6 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from cocoa_pl.errors import ConfigError, choices_hint
+from cocoa_pl.optional import require
 from cocoa_pl.registry import BACKBONES
 
 _SMALL_STEM_UP_TO = 64
@@ -89,10 +90,7 @@ def _torchvision_resnet(name: str, *, small_stem: bool) -> tuple[nn.Module, int]
 
 
 def _timm(name: str, image_size: int) -> tuple[nn.Module, int]:
-    try:
-        import timm
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"model.backbone=timm:{name}: timm is not installed; pip install 'cocoa_pl[timm]'") from error
+    timm = require("timm", package="timm", what=f"model.backbone=timm:{name} needs")
     known = timm.list_models()
     if name not in known:
         raise ConfigError(f"model.backbone=timm:{name}: timm has no such model{_nearest(name, known)}")

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cocoa_pl.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Blur:
@@ -20,6 +22,9 @@ class Blur:
         sigma: standard deviation in pixels.
         radius: the kernel has 2 radius + 1 pixels on a side.
 
+    Raises:
+        ConfigError: sigma or radius is not positive.
+
     Example:
         >>> flat = torch.full((1, 3, 32, 32), 0.25)
         >>> bool(torch.allclose(Blur()(flat), flat))
@@ -29,7 +34,14 @@ class Blur:
     sigma: float = 5.0
     radius: int = 10
 
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < float("inf"):
+            raise ConfigError(f"sigma={self.sigma}: must be greater than 0 and finite")
+        if self.radius < 1:
+            raise ConfigError(f"radius={self.radius}: must be at least 1 pixel")
+
     def __call__(self, explicands: Tensor) -> Tensor:
+        """Explicands (N, C, H, W) to blurred images."""
         radius = min(self.radius, min(explicands.shape[-2:]) - 1)
         axis = torch.arange(-radius, radius + 1, dtype=explicands.dtype, device=explicands.device)
         kernel = torch.exp(-(axis**2) / (2 * self.sigma**2))

@@ -13,7 +13,13 @@ from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.monitor import Look
 from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip, robust_scale
 
-METHOD_NAMES = {"integrated_gradients": "Integrated gradients", "rise": "RISE"}
+METHOD_NAMES = {
+    "gradient": "Gradient", "gradient_x_input": "Gradient x input", "smoothgrad": "SmoothGrad",
+    "integrated_gradients": "Integrated gradients", "gradient_shap": "GradientSHAP",
+    "kernel_shap": "KernelSHAP", "kernel_shap_slic": "KernelSHAP (SLIC)", "rise": "RISE",
+    "occlusion": "Occlusion", "grad_cam": "Grad-CAM", "layer_integrated_gradients": "Layer integrated gradients", "random": "Random",
+    "smooth_random": "Smooth random", "centre_bias": "Centre bias", "edges": "Edges",
+}  # fmt: skip
 _SHEET_ROWS, _SHEET_PANELS = 4, 32
 _EPS = 1e-12
 

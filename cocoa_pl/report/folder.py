@@ -8,13 +8,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.files import write_arrays, write_bytes, write_json, write_png
 from cocoa_pl.monitor import Look
 from cocoa_pl.report.figures import name_of, num_pages, scales, sheet, trace_title
-from cocoa_pl.report.files import write_bytes, write_json, write_look, write_png
 
 SCHEMA_VERSION = 1
 _PAGES_SHOWN = 5  # in report.md; the folder has all
+
+
+def write_look(path: Path, look: Look, *, epoch: int | None) -> None:
+    """Raw float maps and scores of a look: ``<trace>`` (V * E, H, W) and ``score/<trace>`` (V * E,) in one compressed npz."""
+    arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
+    arrays |= {f"score/{trace}": look.score_of(trace).numpy() for trace in look.attributions}
+    arrays["epoch"] = np.array(-1 if epoch is None else epoch)
+    write_arrays(path, arrays)
 
 
 def write_report(

@@ -51,6 +51,7 @@ def contact_sheet(
     row_labels: Sequence[str] = (),
     columns: int = 4,
     words: tuple[str, str] = WORDS,
+    legend: bool = True,
 ) -> Image.Image:
     """Draw panels, each a picture, its map laid over the grey picture, a caption and a score; views of training and held-out ones differ.
 
@@ -64,6 +65,7 @@ def contact_sheet(
         row_labels: a line of text above each explicand, or none at all.
         columns: the most panels side by side.
         words: what the negative and the positive end of the colour bar mean.
+        legend: explain the colours of captions, which tell views of training from held-out ones.
 
     Returns:
         An RGB picture about 680 pixels wide, wider where the images are.
@@ -85,7 +87,7 @@ def contact_sheet(
         raise ValueError(f"columns must be at least 1, got {columns}")
     grid = _plan(panels, columns=columns)
     page = Page(grid.width)
-    blocks = [page.header(title, subtitle), page.colour_bar(scale=scale, words=words), _legend(page, panels)]
+    blocks = [page.header(title, subtitle), page.colour_bar(scale=scale, words=words), *([_legend(page, panels)] if legend else [])]
     for start in range(0, len(panels), grid.per_line):
         group = panels[start : start + grid.per_line]
         blocks.append(_labels(page, grid, group, row_labels[start : start + grid.per_line]))

@@ -7,8 +7,9 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from torch import Tensor
 
-from cocoa_pl.attributions import IntegratedGradients
+from cocoa_pl.attributions import IntegratedGradients, completeness_residual
 from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.errors import ConfigError
 from cocoa_pl.removal import Black, Blur
 from cocoa_pl.targets import DirectionTarget
 from cocoa_pl.types import Removal
@@ -52,3 +53,23 @@ def test_no_grad_field_is_touched(encoder: FrozenEncoder, explicands: Tensor, ta
     maps = IntegratedGradients(num_steps=2)(lambda x, rows: targets(encoder(x) * weight, rows), images.detach(), baseline.detach())
     assert (images.grad, baseline.grad, weight.grad) == (None, None, None)
     assert not maps.requires_grad
+
+
+def test_the_completeness_residual_falls_with_steps_and_is_what_is_missing(
+    encoder: FrozenEncoder, explicands: Tensor, targets: DirectionTarget
+) -> None:
+    baseline = torch.zeros_like(explicands)
+    scores, base_scores = (targets(encoder(x), torch.arange(3)).T for x in (explicands, baseline))
+
+    def residual(num_steps: int, keep: float = 1) -> Tensor:
+        maps = IntegratedGradients(num_steps)(lambda x, rows: targets(encoder(x), rows), explicands, baseline)
+        return completeness_residual(keep * maps, scores, base_scores)
+
+    assert residual(32).max() < 1e-4 < 10 * residual(4).max() < residual(1).max()
+    torch.testing.assert_close(residual(32, keep=0.7), torch.full((4, 3), 0.3), atol=1e-3, rtol=0)
+    assert completeness_residual(torch.zeros(1, 1, 2, 2), torch.ones(1, 1), torch.ones(1, 1)) == 0
+
+
+def test_no_steps_are_refused() -> None:
+    with pytest.raises(ConfigError, match="num_steps=0: must be at least 1"):
+        IntegratedGradients(num_steps=0)

@@ -21,7 +21,8 @@ from cocoa_pl.callbacks.checkpointing import StopGracefully
 from cocoa_pl.cli import parse_explain, parse_train
 from cocoa_pl.config import Config
 from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError, DataError, OutputError
-from cocoa_pl.report.files import write_bytes
+from cocoa_pl.files import write_bytes
+from cocoa_pl.models.simclr import SimCLR
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,6 +198,7 @@ def test_a_run_is_not_resumed_as_another(smoke_run: Path, smoke_config: Callable
     assert {path.name: path.read_bytes() for path in smoke_run.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.filterwarnings("ignore:.*foil images are in the corpus")  # the folders hold the same pictures
 def test_a_small_labelled_folder_keeps_images_for_the_foil(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
     """Corpora larger than the classes shrink, they do not use up the folder; a class of two pictures has none."""
     for name, num in (("a", 12), ("b", 12), ("rare", 2)):
@@ -237,3 +239,19 @@ def test_an_accelerator_that_is_not_there(tmp_path: Path, smoke_config: Callable
     missing = "mps" if not torch.backends.mps.is_available() else "gpu"
     with pytest.raises(ConfigError, match=r"trainer\.\*: .*accelerator"):
         runs.train(smoke_config(tmp_path, f"trainer.accelerator={missing}"))
+
+
+def test_an_encoder_that_diverges_is_not_explained_and_training_goes_on(
+    tmp_path: Path, smoke_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = SimCLR.on_train_epoch_end
+
+    def diverge(self: SimCLR) -> None:
+        original(self)
+        if self.trainer.current_epoch == 0:
+            next(self.backbone.parameters()).data.fill_(float("nan"))
+
+    monkeypatch.setattr(SimCLR, "on_train_epoch_end", diverge)
+    with pytest.warns(UserWarning, match=r"epoch 2 is not explained: the encoder's representations hold NaN"):
+        runs.train(smoke_config(tmp_path, "checkpoint.top_k=0"))
+    assert torch.load(tmp_path / "smoke" / "last.ckpt", weights_only=True)["epoch"] == 1

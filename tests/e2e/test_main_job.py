@@ -14,8 +14,11 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cocoa_pl import runs
+from cocoa_pl import load_encoder, runs
+from cocoa_pl.build import resolve_precision
 from cocoa_pl.config import Config, load_config, read_yaml, to_dict
+from cocoa_pl.errors import CheckpointError
+from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, REMOVALS
 
 ROOT = Path(__file__).parents[2]
 TRACES = ("integrated_gradients", "rise", "integrated_gradients-class", "rise-class")
@@ -27,7 +30,9 @@ def test_the_folder_of_a_run(smoke_run: Path, smoke_config: Callable[..., Config
     assert {"config.yaml", "last.ckpt", "tensorboard", "metrics.csv", "heatmaps"} <= names
     assert any(name.startswith("best-") for name in names)
     stored = load_config(read_yaml(smoke_run / "config.yaml"))
-    assert to_dict(stored) == to_dict(smoke_config(smoke_run.parent))
+    expected = smoke_config(smoke_run.parent)
+    resolve_precision(expected)  # what auto meant on this machine is written down
+    assert to_dict(stored) == to_dict(expected)
 
 
 def test_every_epoch_is_explained_the_untrained_one_too(smoke_run: Path, logged: Logged) -> None:
@@ -137,3 +142,40 @@ def test_the_script_trains_and_says_what_to_do_next(tmp_path: Path, smoke_config
     assert "--samples_per_plugin images=" in done.stdout
     assert f"python explain.py --ckpt {tmp_path / 'smoke'}" in done.stdout
     assert "arning" not in done.stderr
+
+
+def test_every_method_can_be_asked_for_by_the_config(smoke_run: Path, tmp_path: Path) -> None:
+    names = [*ATTRIBUTIONS, *CONTROLS]
+    look = runs.explain(
+        smoke_run / "last.ckpt", out=str(tmp_path),
+        overrides=[f"explain.attributions=[{','.join(names)}]", "explain.num_explicands=2", "explain.views=[original]",
+                   "explain.num_pairs=2"],
+    )  # fmt: skip
+    assert {trace.partition("-")[0] for trace in look.attributions} == set(names)
+    assert all(bool(torch.isfinite(maps).all()) for maps in look.attributions.values())
+
+
+@pytest.mark.parametrize("name", REMOVALS)
+def test_every_removal_can_be_asked_for_by_the_config(smoke_run: Path, tmp_path: Path, name: str) -> None:
+    look = runs.explain(
+        smoke_run / "last.ckpt", out=str(tmp_path),
+        overrides=["explain.attributions=[rise]", f"explain.removal={name}", "explain.num_explicands=2", "explain.views=[original]"],
+    )  # fmt: skip
+    assert float(look.attributions["rise"].std()) > 0
+
+
+@pytest.mark.parametrize("option", ["explain.space=projections", "explain.layer=stages.1", "explain.precision=bf16"])
+def test_another_space_layer_or_precision(smoke_run: Path, tmp_path: Path, option: str) -> None:
+    few = ["explain.precision=32", "explain.num_explicands=2", "explain.views=[original]", "explain.attributions=[rise]"]
+    plain, other = (runs.explain(smoke_run / "last.ckpt", out=str(tmp_path), overrides=[*few, *more]) for more in ([], [option]))
+    assert not torch.equal(plain.attributions["rise"], other.attributions["rise"])
+
+
+def test_the_encoder_of_a_run_from_python(smoke_run: Path) -> None:
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    encoder = load_encoder(smoke_run)
+    assert torch.equal(encoder(images), load_encoder(smoke_run / "last.ckpt")(images))
+    state = torch.load(smoke_run / "last.ckpt", weights_only=True)
+    assert encoder(images).shape[1] == state["state_dict"]["projection_head.layers.0.weight"].shape[1]
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_encoder(smoke_run / "heatmaps")

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from cocoa_pl.attributions import Rise, RiseSums
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.targets import DirectionTarget
+from cocoa_pl.targets import stack
+from cocoa_pl.types import Target
 
 
 @pytest.mark.parametrize(("chunk_size", "centred"), [(13, True), (512, True), (512, False)])
 def test_adjacent_runs_add_up_to_the_run_of_both(
-    tiny_encoder: FrozenEncoder, tiny_explicands: Tensor, tiny_targets: Callable[[Tensor], list[DirectionTarget]], centred: bool,
+    tiny_encoder: FrozenEncoder, tiny_explicands: Tensor, tiny_targets: Callable[[Tensor], list[Target]], centred: bool,
     chunk_size: int,
 ) -> None:  # fmt: skip
-    target = tiny_targets(tiny_explicands)[1] + tiny_targets(tiny_explicands)[3]
+    target = stack(tiny_targets(tiny_explicands))
 
     def sums(first: int, num_masks: int) -> RiseSums:
         return Rise(num_masks=num_masks, grid_size=3).sums(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from scipy import stats
@@ -11,6 +13,7 @@ from cocoa_pl.attributions import IntegratedGradients, Rise
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.perturbation import perturbation_curves
+from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS
 from cocoa_pl.removal import Black, Blur
 from cocoa_pl.targets import DirectionTarget, cocoa, contrastive_label_free, corpus_similarity, label_free
 from cocoa_pl.types import Attribution
@@ -40,8 +43,8 @@ def test_a_picture_equal_to_its_baseline_gives_a_zero_map(name: str) -> None:
 
 
 @pytest.mark.parametrize("removal", [Black(), Blur()])
-def test_a_dead_encoder_gives_zeros_and_not_nan(removal: Black | Blur) -> None:
-    """Every representation is zero, of explicands, corpus and foil alike."""
+def test_a_dead_encoder_gives_zeros_and_not_nan(removal: Black | Blur, every_method: Mapping[str, Attribution]) -> None:
+    """Every representation is zero, of explicands, corpus and foil alike; through every method."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     nn.init.constant_(net[0].bias, -100)
     encoder = FrozenEncoder(net)
@@ -49,12 +52,17 @@ def test_a_dead_encoder_gives_zeros_and_not_nan(removal: Black | Blur) -> None:
     assert not reps.any()
     target = label_free(reps) + contrastive_label_free(reps, foil) + corpus_similarity(corpus) + cocoa(corpus, foil)
     target = target + DirectionTarget(torch.ones(1, 4), names=["any"])
-    given = Explainer(encoder, attributions=METHODS, removal=removal).explain(pictures(3), target)
+    methods = {name: method for name, method in every_method.items() if name not in CONTROLS}
+    assert {*methods} == {*ATTRIBUTIONS}
+    given = Explainer(encoder, attributions=methods, removal=removal).explain(pictures(3), target)
     assert not given.scores.any()
-    for maps in given.attributions.values():
+    for name, maps in given.attributions.items():
         assert maps.shape == (5, 3, 8, 8)
-        assert not maps.any()  # NaN would count as true
-    curves = perturbation_curves(lambda x, rows: target(encoder(x), rows), pictures(3), removal(pictures(3)), given.attributions["ig"][0])
+        assert not maps.any(), name  # NaN would count as true
+    for values in (*given.standard_errors.values(), *given.reliability.values()):
+        assert torch.isfinite(values).all()
+    nothing = torch.zeros(3, 8, 8)
+    curves = perturbation_curves(lambda x, rows: target(encoder(x), rows), pictures(3), removal(pictures(3)), nothing)
     assert not curves.gap.any()
 
 

@@ -74,7 +74,9 @@ def test_a_wrong_option_is_one_line_on_stderr_and_exit_code_2(arguments: tuple[s
 def test_every_public_name_is_imported_on_first_use() -> None:
     import cocoa_pl
 
-    assert [getattr(cocoa_pl, name).__name__ for name in cocoa_pl.__all__] == cocoa_pl.__all__
+    assert [getattr(getattr(cocoa_pl, name), "__name__", name) for name in cocoa_pl.__all__] == cocoa_pl.__all__
+    with pytest.raises(AttributeError, match="no attribute 'coca'"):
+        _ = cocoa_pl.coca
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

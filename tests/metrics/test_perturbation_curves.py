@@ -9,12 +9,15 @@ from scipy import integrate
 from torch import Tensor, nn
 
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.metrics.perturbation import perturbation_curves, pixel_ranks
+from cocoa_pl.errors import ConfigError, DataError
+from cocoa_pl.metrics.intervals import t_interval
+from cocoa_pl.metrics.perturbation import PerturbationCurves, perturbation_curves
 
 DRAW = torch.Generator().manual_seed(0)
 EXPLICANDS, BASELINE = (torch.rand(2, 3, 5, 7, generator=DRAW) for _ in range(2))
-MAPS = torch.randn(2, 5, 7, generator=DRAW).round(decimals=1)  # with ties
-WEIGHTS = torch.randn(2, 3 * 5 * 7, generator=DRAW)
+MAPS = torch.randn(2, 5, 7, generator=DRAW)
+TIED = MAPS.round(decimals=0)
+WEIGHTS = 0.2 * torch.randn(2, 3 * 5 * 7, generator=DRAW)
 
 
 def measures(images: Tensor, rows: Tensor) -> Tensor:
@@ -22,38 +25,57 @@ def measures(images: Tensor, rows: Tensor) -> Tensor:
     return torch.tanh(images.flatten(1) @ WEIGHTS.T) + torch.stack([torch.zeros(len(rows)), rows.float()], dim=1)
 
 
-def slow_curve(n: int, k: int, *, num_steps: int, inserting: bool) -> list[float]:
+def slow_curve(maps: Tensor, n: int, *, num_steps: int, inserting: bool) -> np.ndarray:
+    """Both measures (2, T + 1): pixels enter in groups of equal attribution, and the group at the edge in part."""
     x, b = EXPLICANDS[n].numpy(), BASELINE[n].numpy()
-    order = sorted(((y, c) for y in range(5) for c in range(7)), key=lambda p: -float(MAPS[n, p[0], p[1]]))
+    groups: dict[float, list[tuple[int, int]]] = {}
+    for y, row in enumerate(maps[n].tolist()):
+        for c, level in enumerate(row):
+            groups.setdefault(level, []).append((y, c))
     values = []
     for step in range(num_steps + 1):
-        image = (b if inserting else x).copy()
-        for y, c in order[: round(step * 35 / num_steps)]:
-            image[:, y, c] = (x if inserting else b)[:, y, c]
-        values.append(float(measures(torch.tensor(image)[None], torch.tensor([n]))[0, k]))
-    return values
+        left, taken = step * 35 / num_steps, np.zeros((5, 7))
+        for level in sorted(groups, reverse=True):
+            for y, c in groups[level]:
+                taken[y, c] = min(1, max(0, left / len(groups[level])))
+            left -= len(groups[level])
+        image = b + taken * (x - b) if inserting else x + taken * (b - x)
+        values.append(measures(torch.tensor(image, dtype=torch.float32)[None], torch.tensor([n]))[0].numpy())
+    return np.stack(values, 1)
 
 
-@pytest.mark.parametrize("num_steps", [1, 6, 35, 50])
+@pytest.mark.parametrize("num_steps", [1, 6, 35, 50], ids=lambda steps: f"{steps} steps of 35 pixels")
 @pytest.mark.parametrize("chunk_size", [5, 1000])
-def test_curves_equal_a_loop_over_pixels(num_steps: int, chunk_size: int) -> None:
-    curves = perturbation_curves(measures, EXPLICANDS, BASELINE, MAPS, num_steps=num_steps, chunk_size=chunk_size)
+@pytest.mark.parametrize("maps", [MAPS, TIED], ids=["distinct", "tied"])
+def test_curves_equal_a_loop_over_pixels(maps: Tensor, num_steps: int, chunk_size: int) -> None:
+    curves = perturbation_curves(measures, EXPLICANDS, BASELINE, maps, num_steps=num_steps, chunk_size=chunk_size)
+    shares = np.arange(num_steps + 1) / num_steps
     for n in range(2):
-        for k in range(2):
-            insertion, deletion = (slow_curve(n, k, num_steps=num_steps, inserting=flag) for flag in (True, False))
-            np.testing.assert_allclose(curves.insertion[k, n].numpy(), insertion, atol=1e-5)
-            np.testing.assert_allclose(curves.deletion[k, n].numpy(), deletion, atol=1e-5)
-            shares = np.arange(num_steps + 1) / num_steps
-            areas = integrate.trapezoid(insertion, shares), integrate.trapezoid(deletion, shares)
-            assert float(curves.insertion_auc[k, n]) == pytest.approx(areas[0], abs=1e-5)
-            assert float(curves.deletion_auc[k, n]) == pytest.approx(areas[1], abs=1e-5)
-            assert float(curves.gap[k, n]) == pytest.approx(areas[0] - areas[1], abs=1e-5)
+        insertion, deletion = (slow_curve(maps, n, num_steps=num_steps, inserting=flag) for flag in (True, False))
+        np.testing.assert_allclose(curves.insertion[:, n].numpy(), insertion, atol=1e-5)
+        np.testing.assert_allclose(curves.deletion[:, n].numpy(), deletion, atol=1e-5)
+        areas = integrate.trapezoid(insertion, shares), integrate.trapezoid(deletion, shares)
+        np.testing.assert_allclose(curves.insertion_auc[:, n].numpy(), areas[0], atol=1e-5)
+        np.testing.assert_allclose(curves.deletion_auc[:, n].numpy(), areas[1], atol=1e-5)
+        np.testing.assert_allclose(curves.gap[:, n].numpy(), areas[0] - areas[1], atol=1e-5)
 
 
-def test_fifty_steps_cost_a_hundred_forwards_an_explicand_for_all_measures() -> None:
+def test_without_ties_the_images_hold_whole_pixels() -> None:
+    seen = []
+
+    def score(images: Tensor, rows: Tensor) -> Tensor:
+        seen.append(((images == EXPLICANDS[rows]) | (images == BASELINE[rows])).all())
+        return images.mean((1, 2, 3))[:, None]
+
+    perturbation_curves(score, EXPLICANDS, BASELINE, MAPS, num_steps=7)
+    assert all(seen)
+
+
+@pytest.mark.parametrize("num_steps", [50, 16])
+def test_a_step_costs_two_forwards_an_explicand_for_all_measures(num_steps: int) -> None:
     encoder = FrozenEncoder(nn.Conv2d(3, 4, 3))
-    perturbation_curves(lambda x, rows: encoder(x), EXPLICANDS, BASELINE, MAPS, num_steps=50, chunk_size=64)
-    assert encoder.num_forwards <= 104 * len(EXPLICANDS)
+    perturbation_curves(lambda x, rows: encoder(x), EXPLICANDS, BASELINE, MAPS, num_steps=num_steps, chunk_size=64)
+    assert encoder.num_forwards == 2 * num_steps * len(EXPLICANDS)
 
 
 def test_a_better_order_has_a_larger_gap_and_the_reverse_order_the_opposite_one() -> None:
@@ -66,6 +88,53 @@ def test_a_better_order_has_a_larger_gap_and_the_reverse_order_the_opposite_one(
     torch.testing.assert_close(best, -worst, atol=1e-6, rtol=0)
 
 
-def test_ranks_are_a_permutation_highest_first_and_ties_in_reading_order() -> None:
-    ranks = pixel_ranks(torch.tensor([[[0.5, 2.0, 0.5], [2.0, -1.0, 0.5]]]))
-    assert ranks.tolist() == [[[2, 0, 3], [1, 5, 4]]]
+def test_a_flat_map_has_no_gap_and_a_map_with_nan_has_none_to_show() -> None:
+    flat = perturbation_curves(measures, EXPLICANDS, BASELINE, torch.full((2, 5, 7), 0.3), num_steps=50)
+    torch.testing.assert_close(flat.insertion, flat.deletion.flip(-1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(flat.gap, torch.zeros(2, 2), atol=1e-6, rtol=0)
+    assert (flat.insertion_auc - flat.insertion[..., 0]).abs().min() > 0.001
+    broken = MAPS.clone()
+    broken[0, 2, 2] = torch.nan
+    curves = perturbation_curves(measures, EXPLICANDS, BASELINE, broken, num_steps=7)
+    assert curves.insertion[:, 0].isnan().all()
+    assert curves.gap[:, 0].isnan().all()
+    sound = perturbation_curves(measures, EXPLICANDS, BASELINE, MAPS, num_steps=7)
+    torch.testing.assert_close(curves.deletion[:, 1], sound.deletion[:, 1])
+
+
+def test_a_random_order_has_no_gap_within_its_interval_on_a_residual_network() -> None:
+    from cocoa_pl.models.backbones import SmallResNet
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = FrozenEncoder(SmallResNet(width=4))
+    images = torch.rand(1, 3, 16, 16, generator=DRAW).expand(60, -1, -1, -1)
+    own = encoder.encode(images[:1])
+
+    def similarity(x: Tensor, rows: Tensor) -> Tensor:
+        return torch.cosine_similarity(encoder(x), own)[:, None]
+
+    maps = torch.randn(60, 16, 16, generator=DRAW)
+    random = perturbation_curves(similarity, images, torch.zeros_like(images), maps, num_steps=8)
+    interval = t_interval(random.gap[0], confidence=0.999)
+    assert interval.low < 0 < interval.high
+    assert interval.high < 0.1 * float(random.insertion[0, 0, -1] - random.insertion[0, 0, 0])
+    centre = -torch.linspace(-1, 1, 16).square()
+    informed = perturbation_curves(similarity, images[:1], torch.zeros(1, 3, 16, 16), (centre[:, None] + centre)[None], num_steps=8)
+    assert float(informed.gap) > interval.high  # the interval does tell a map that keeps pixels together
+
+
+def test_areas_by_name() -> None:
+    curves = perturbation_curves(measures, EXPLICANDS, BASELINE, MAPS, num_steps=5)
+    areas = curves.areas(["own", "other"])
+    assert list(areas) == [f"{area}/{name}" for area in ("insertion_auc", "deletion_auc", "gap") for name in ("own", "other")]
+    assert torch.equal(areas["deletion_auc/other"], curves.deletion_auc[1])
+    torch.testing.assert_close(areas["gap/own"], areas["insertion_auc/own"] - areas["deletion_auc/own"])
+    assert isinstance(curves, PerturbationCurves)
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(ConfigError, match="num_steps=0: must be at least 1"):
+        perturbation_curves(measures, EXPLICANDS, BASELINE, MAPS, num_steps=0)
+    with pytest.raises(DataError, match=r"attributions \(2, 7, 5\) of explicands \(2, 3, 5, 7\): must be \(2, 5, 7\)"):
+        perturbation_curves(measures, EXPLICANDS, BASELINE, MAPS.mT)

@@ -56,7 +56,7 @@ def _read(path: str | Path, *, draft_size: int | None, max_size: int | None) -> 
                 image.draft(None, (draft_size, draft_size))  # JPEG only: decode at 1/2, 1/4 or 1/8, never below this size
             image.load()
             upright = ImageOps.exif_transpose(image)
-            rgb = _to_rgb(upright)
+            rgb = to_rgb(upright)
     except _DECODE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read as a picture: {reason}") from error
@@ -66,7 +66,8 @@ def _read(path: str | Path, *, draft_size: int | None, max_size: int | None) -> 
     return rgb
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB: transparency on white, 16-bit grey by its full range."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_to_bytes(np.asarray(image), image.mode)).convert("RGB")
     if image.has_transparency_data:

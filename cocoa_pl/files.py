@@ -14,10 +14,9 @@ import torch
 from PIL import Image
 
 from cocoa_pl.errors import OutputError
-from cocoa_pl.monitor import Look
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that it is never seen half-written, and a file that was there survives a failure.
 
     Raises:
@@ -46,11 +45,8 @@ def write_png(path: Path, image: Image.Image) -> None:
     write_bytes(path, _buffer(lambda file: image.save(file, format="PNG")))
 
 
-def write_look(path: Path, look: Look, *, epoch: int | None) -> None:
-    """Raw float maps and scores of a look: ``<trace>`` (V * E, H, W) and ``score/<trace>`` (V * E,) in one compressed npz."""
-    arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
-    arrays |= {f"score/{trace}": look.score_of(trace).numpy() for trace in look.attributions}
-    arrays["epoch"] = np.array(-1 if epoch is None else epoch)
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Named arrays as one compressed npz."""
     write_bytes(path, _buffer(lambda file: np.savez_compressed(file, **arrays)))  # type: ignore[arg-type]
 
 
@@ -75,10 +71,10 @@ def require_folder(path: Path) -> Path:
     return path
 
 
-def _buffer(write: Callable[[io.BytesIO], Any]) -> bytes:
+def _buffer(write: Callable[[io.BytesIO], Any]) -> memoryview:
     buffer = io.BytesIO()
     write(buffer)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _remove(path: Path) -> None:

@@ -10,9 +10,9 @@ import torch
 import torchvision.transforms.functional as TF
 from PIL import Image
 
-from cocoa_pl.data import pictures
-from cocoa_pl.data.pictures import read_picture, read_square
+from cocoa_pl import pictures
 from cocoa_pl.errors import DataError
+from cocoa_pl.pictures import read_picture, read_square
 
 
 def gradient(width: int = 40, height: int = 24) -> Image.Image:

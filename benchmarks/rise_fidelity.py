@@ -1,0 +1,78 @@
+"""How many masks RISE needs for the map that 16 384 masks give: the centred estimator against the plain one.
+
+python -m benchmarks.rise_fidelity RUN [RUN ...]     RUN: folder of a finished run of train.py; EfficientNet-Lite0 (ImageNet) comes on top
+
+The reference is the centred map of 16 384 other masks. Both estimators see the same masks; fidelity is the correlation over pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.common import correlation, device, imagenet_encoder, machine, of_run, photographs, prepare, table
+from cocoa_pl.attributions import Rise, RiseSums
+from cocoa_pl.build import load_encoder
+from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.removal import Blur
+from cocoa_pl.streaming import automatic_chunk_size
+from cocoa_pl.targets import contrastive_label_free
+from cocoa_pl.types import Scorer
+
+_FIDELITY = 0.95
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="*", type=Path)
+    parser.add_argument("--smoke", action="store_true", help="few masks: does it run?")
+    args = parser.parse_args()
+    prepare()
+    num_reference, num = (256, 1) if args.smoke else (16_384, 8)
+    print(f"{machine()}; reference: {num_reference} masks\n")
+    rows = []
+    for run in args.runs:
+        name, images, foil = of_run(run, num=num, num_foil=400)
+        rows.append(compare(f"SimCLR, {name}", load_encoder(run, device=device()), images, foil, grid_size=4, num_reference=num_reference))
+    images, foil = photographs(1)
+    rows.append(
+        compare("EfficientNet-Lite0, ImageNet", imagenet_encoder(precision="bf16"), images, foil, grid_size=7, num_reference=num_reference)
+    )
+    table(
+        ["encoder", "px", "centred, masks", "plain, masks", "ratio", "centred at 64", "plain at 64", "centred at 256", "plain at 256"], rows
+    )
+
+
+def compare(
+    name: str, encoder: FrozenEncoder, images: Tensor, foil: Tensor, *, grid_size: int, num_reference: int
+) -> tuple[object, ...]:  # fmt: skip
+    """Masks that each estimator needs for the fidelity, their ratio, and the fidelity at 64 and 256 masks."""
+    target = contrastive_label_free(encoder.encode(images), encoder.encode(foil))
+    scorer, baseline = Scorer(encoder, target), Blur()(images)
+
+    def sums(first: int, num: int) -> RiseSums:
+        method = Rise(num_masks=num, grid_size=grid_size)
+        size = automatic_chunk_size(images.shape[-2], images.shape[-1], images.device)
+        return method.sums(scorer, images, baseline, seed=0, first=first, chunk_size=size)
+
+    truth = sums(1 << 20, num_reference).attribution()
+    ends = sorted({int(16 * 2 ** (k / 4)) // 2 * 2 for k in range(45)} & set(range(num_reference // 4 + 1)))
+    fidelity: dict[bool, list[float]] = {True: [], False: []}
+    total: RiseSums | None = None
+    for start, end in zip([0, *ends], ends, strict=False):
+        part = sums(start, end - start)
+        total = part if total is None else total + part
+        for centred, found in fidelity.items():
+            found.append(float(correlation(total.attribution(centred=centred), truth).mean()))
+    needed = [next((n for n, r in zip(ends, found, strict=True) if r >= _FIDELITY), None) for found in fidelity.values()]
+    ratio = "" if needed[0] is None else f"{needed[0] / needed[1]:.3f}" if needed[1] else f"< {needed[0] / ends[-1]:.3f}"
+    at = [fidelity[centred][ends.index(n)] for n in (64, 256) if n in ends for centred in (True, False)]
+    return (name, images.shape[-1], *(n or f"> {ends[-1]}" for n in needed), ratio, *at, *[""] * (4 - len(at)))
+
+
+if __name__ == "__main__":
+    main()

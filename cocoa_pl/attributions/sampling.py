@@ -1,0 +1,87 @@
+"""Means over samples, with their Monte-Carlo error, and normal noise that is a function of its coordinates.
+
+Every method that averages over steps or draws makes one stream of (explicand, sample) pairs, sample by sample, cut into full passes through
+the encoder. Sample s is a function of (seed, s), common to all explicands: a batch equals single runs, and a draw serves all explicands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cocoa_pl.attributions.reliability import stepped_up_correlation
+from cocoa_pl.rng import counter_uniform
+from cocoa_pl.streaming import in_chunks
+from cocoa_pl.types import Attributed
+
+Part = Callable[[Tensor, Tensor], Tensor]
+"""Explicands (b,) and their samples (b,), samples in ascending order, to shares (K, b, ...)."""
+
+
+def sum_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int, device: torch.device) -> Tensor:
+    """Sum over samples of what ``part`` makes of every explicand, (K, N, ...); never more than one chunk of shares is held.
+
+    Example:
+        >>> share = lambda rows, samples: (10 * rows + samples)[None].float()
+        >>> sum_over_samples(share, num=2, num_samples=3, chunk_size=4, device=torch.device("cpu")).tolist()
+        [[3.0, 33.0]]
+    """
+    total: Tensor | None = None
+    for pairs, shares in in_chunks(num * num_samples, chunk_size, lambda pairs: part(pairs % num, pairs // num), device=device):
+        if total is None:
+            total = shares.new_zeros(len(shares), num, *shares.shape[2:])
+        total.index_add_(1, pairs % num, shares)
+    assert total is not None, "no explicands"
+    return total
+
+
+def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int, device: torch.device) -> Attributed:
+    """Mean over independent samples, its standard error, and its reliability.
+
+    Reliability is the stepped-up correlation of the maps of even and odd samples. A single sample tells nothing of either.
+    """
+    precise = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no double precision
+    sums: Tensor | None = None
+    for pairs, shares in in_chunks(num * num_samples, chunk_size, lambda pairs: part(pairs % num, pairs // num), device=device):
+        if sums is None:
+            sums = torch.zeros(3, len(shares), num, *shares.shape[2:], dtype=precise, device=device)
+        total, contrast, square = sums
+        rows, shares = pairs % num, shares.to(precise)
+        total.index_add_(1, rows, shares)
+        sign = (1 - 2 * (pairs // num % 2)).to(precise).view(-1, *[1] * (shares.ndim - 2))
+        contrast.index_add_(1, rows, sign * shares)
+        square.index_add_(1, rows, shares.square_())
+    assert sums is not None, "no explicands"
+    mean, contrast, square = sums / num_samples
+    if num_samples == 1:
+        return Attributed(mean.float(), num_samples=1)
+    variance = (square - mean.square()).clamp_min(0) / (num_samples - 1)
+    # mean + contrast and mean - contrast are the maps of even and of odd samples, up to a factor that no correlation sees
+    return Attributed(mean.float(), variance.sqrt().float(), stepped_up_correlation(mean + contrast, mean - contrast).float(), num_samples)
+
+
+def counter_normal(seed: int, samples: Tensor, shape: torch.Size | tuple[int, ...], *, copies: int = 1) -> Tensor:
+    """Standard normal draws (b, *shape), each a function of (seed, its sample), by Box and Muller's transform.
+
+    No value of ``samples`` is read on the host, so that an accelerator is never waited for.
+
+    Args:
+        seed: which stream.
+        samples: (b,) in ascending order and without gaps.
+        shape: of one draw.
+        copies: how often each sample but the first and the last occurs, at least; it is drawn once for all of them.
+
+    Example:
+        >>> draws = counter_normal(3, torch.tensor([4, 4, 5]), (2, 2), copies=2)
+        >>> draws.shape, bool((draws[0] == draws[1]).all()), bool((draws[1] == draws[2]).any())
+        (torch.Size([3, 2, 2]), True, False)
+    """
+    most = (len(samples) + copies - 2) // copies + 1  # the first and the last may occur once
+    half = (math.prod(shape) + 1) // 2
+    uniform = counter_uniform(seed, samples[0] + torch.arange(most, device=samples.device), num=2 * half)
+    radius, angle = (-2 * torch.log1p(-uniform[:, :half])).sqrt(), 2 * math.pi * uniform[:, half:]
+    normal = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, : math.prod(shape)]
+    return normal.view(-1, *shape)[samples - samples[0]]

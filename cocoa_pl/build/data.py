@@ -1,0 +1,76 @@
+"""From a config to data: splits, training views, batches, the explain set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cocoa_pl.augmentations.device import DeviceViews
+from cocoa_pl.augmentations.lightly_views import lightly_views
+from cocoa_pl.config import Config
+from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
+from cocoa_pl.data.loading import ImageDataModule
+from cocoa_pl.data.scenes import ScenesOptions
+from cocoa_pl.data.splits import Splits
+from cocoa_pl.errors import ConfigError
+from cocoa_pl.registry import DATASETS
+from cocoa_pl.rng import derive_seed
+
+_SCENES_TRAIN, _SCENES_VAL = 6000, 1000
+
+
+def build_splits(config: Config) -> Splits:
+    """The data set's training and validation images."""
+    data = config.data
+    if data.name == "scenes":
+        look = data.scenes
+        options = ScenesOptions(
+            image_size=data.image_size, num_objects=look.num_objects, background=look.background, shortcut=look.shortcut
+        )  # fmt: skip
+        own: dict[str, Any] = {"options": options}
+        data = replace(data, num_train=data.num_train or _SCENES_TRAIN, num_val=data.num_val or _SCENES_VAL)
+    elif data.name == "image_folder":
+        own = {"root": data.root, "image_size": data.image_size, "val_fraction": data.val_fraction, "on_bad_image": data.on_bad_image}
+    else:
+        own = {"root": data.root, "download": data.download}
+        if data.name == "stl10":
+            own["unlabeled"] = data.unlabeled
+        elif data.unlabeled:
+            raise ConfigError(f"data.unlabeled=true: {data.name} has no unlabelled images of its own; only stl10 does")
+    splits: Splits = DATASETS.load(data.name)(**own, num_train=data.num_train, num_val=data.num_val, seed=config.run.seed)
+    return splits
+
+
+def build_views(config: Config, splits: Splits) -> DeviceViews:
+    """The options of the training views, whichever backend makes them."""
+    augment = config.augment
+    low, high = augment.crop_scale
+    return DeviceViews(
+        size=splits.image_size, crop_scale=(low, high), flip=augment.flip, jitter=augment.jitter, jitter_prob=augment.jitter_prob,
+        grayscale=augment.grayscale, blur=augment.blur,
+    )  # fmt: skip
+
+
+def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
+    """Batches, and the two views of each image."""
+    views = build_views(config, splits)
+    on_device = config.augment.backend == "device" or (config.augment.backend == "auto" and splits.in_memory)
+    return ImageDataModule(
+        splits,
+        batch_size=config.data.batch_size,
+        seed=config.run.seed,
+        views=views if on_device else None,
+        transform=None if on_device else lightly_views(views),
+        num_workers=config.data.num_workers,
+        num_bank=config.data.num_bank,
+    )
+
+
+def build_explain_set(config: Config, splits: Splits) -> ExplainSet:
+    """The explain set, drawn with a seed of its own."""
+    explain, views = config.explain, build_views(config, splits)
+    return draw_explain_set(
+        splits.train, splits.val, num_explicands=explain.num_explicands, views=explain.views,
+        seen=[view for view in explain.views if views.is_seen(view)], corpus_size=explain.corpus_size, foil_size=explain.foil_size,
+        num_pairs=explain.num_pairs, seed=derive_seed(config.run.seed, "explain"),
+    )  # fmt: skip

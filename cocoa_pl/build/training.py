@@ -1,0 +1,97 @@
+"""From a config to a trainer with every callback and logger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, WeightAveraging
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from cocoa_pl.build.data import build_explain_set
+from cocoa_pl.build.explaining import build_monitor, freeze
+from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, StopGracefully
+from cocoa_pl.callbacks.console import RunProgressBar, Summary
+from cocoa_pl.callbacks.csv_logger import CsvLogger
+from cocoa_pl.callbacks.explanation import ExplanationCallback
+from cocoa_pl.config import Config, to_dict
+from cocoa_pl.data.splits import Splits
+from cocoa_pl.encoding import FrozenEncoder
+
+
+def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trainer, CsvLogger]:
+    """The Lightning trainer with every callback and logger."""
+    trainer, csv_logger = config.trainer, CsvLogger(folder / "metrics.csv")
+    callbacks: list[Callback] = [RunRecord(to_dict(config), mean=splits.mean, std=splits.std, image_size=splits.image_size)]
+    if config.model.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))
+    if config.explain.enabled:
+        callbacks.append(build_explanation_callback(config, splits, folder))
+    callbacks.append(StopGracefully(folder))  # after the moving average, which takes the last step in before the run is saved
+    callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
+    if trainer.progress_bar:
+        callbacks.append(RunProgressBar(gap=f"explain/{config.explain.attributions[0]}/gap"))
+    made = pl.Trainer(
+        max_epochs=trainer.epochs,
+        accelerator=trainer.accelerator,
+        devices=trainer.devices or ("auto" if torch.cuda.is_available() else 1),
+        num_nodes=trainer.num_nodes,
+        strategy=trainer.strategy,
+        precision="bf16-mixed" if trainer.precision == "bf16" else "32-true",
+        accumulate_grad_batches=trainer.accumulate,
+        sync_batchnorm=trainer.sync_batchnorm,
+        gradient_clip_val=config.optim.clip_grad_norm,
+        use_distributed_sampler=False,  # the samplers share out batches themselves
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=trainer.progress_bar,
+        enable_model_summary=False,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=[TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False), csv_logger],
+    )
+    return made, csv_logger
+
+
+def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> ExplanationCallback:
+    """The callback that explains the encoder, its moving average where one is kept."""
+    monitor = build_monitor(config, build_explain_set(config, splits))
+
+    def frozen(module: Any) -> FrozenEncoder:
+        for callback in module.trainer.callbacks if module._trainer is not None else []:
+            if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+                averaged: Any = callback._average_model.module
+                return freeze(averaged, config, splits, device=module.device)
+        return freeze(module, config, splits, device=module.device)
+
+    return ExplanationCallback(
+        monitor, encoder=frozen, folder=folder / "heatmaps", every_n_epochs=config.explain.every_n_epochs,
+        num_strips=config.explain.num_strips,
+    )  # fmt: skip
+
+
+def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Callback]:
+    """``last.ckpt`` after every epoch, and the best by the monitored metric.
+
+    Two callbacks, as Lightning's ``save_last`` writes only in epochs that are among the best.
+    """
+    monitor = config.checkpoint.monitor
+    if monitor == "auto":
+        monitor = "val/knn" if splits.train.labels is not None and splits.val.labels is not None else None
+    kept: list[Callback] = [ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
+    if monitor and config.checkpoint.top_k:
+        kept.append(
+            ModelCheckpoint(
+                folder,
+                filename="best-{epoch:03d}",
+                monitor=monitor,
+                mode=config.checkpoint.mode,
+                save_top_k=config.checkpoint.top_k,
+                every_n_epochs=config.explain.every_n_epochs if monitor.startswith("explain/") else 1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+        )
+    return kept

@@ -1,0 +1,79 @@
+"""Options of explanations. The sentence under a field is its help text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cocoa_pl.config.checks import between, one_of
+from cocoa_pl.errors import ConfigError
+from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, NEED_HEAD, REMOVALS, TARGETS, VIEW_NAMES
+
+
+@dataclass
+class ExplainConfig:
+    """What is explained at epoch ends, and how closely."""
+
+    enabled: bool = True
+    """Explain during training."""
+    every_n_epochs: int = 1
+    """Explain after every so many epochs; the untrained encoder and the last epoch are always explained."""
+    num_explicands: int = 8
+    """Validation images explained under every view."""
+    views: list[str] = field(default_factory=lambda: list(VIEW_NAMES))
+    """Views explained; original comes first."""
+    space: str = "reps"
+    """What is explained: reps, the backbone's output, or projections, the head's, which the loss sees."""
+    layer: str | None = None
+    """Explain the averaged output of this layer of the backbone, a dotted name such as stages.2, instead of the backbone's."""
+    attributions: list[str] = field(default_factory=lambda: ["integrated_gradients", "rise"])
+    """Attribution methods and controls, of those in docs/engine.md."""
+    removal: str = "blur"
+    """What stands for absent pixels: blur, black, mean, noise, random_image, inpaint; or what is taken away: colour, texture, shape."""
+    num_steps: int = 12
+    """Steps of integrated gradients and of layer integrated gradients."""
+    num_samples: int = 64
+    """Draws of SmoothGrad and GradientSHAP; coalitions of KernelSHAP, or four a superpixel where that is more."""
+    num_masks: int = 64
+    """Masks of RISE."""
+    grid_size: int = 4
+    """Cells on a side of RISE's grid; 4 suits 32 px, 7 suits 224 px."""
+    corpus_size: int = 100
+    """Training images in a class corpus; the measure uses as many others."""
+    foil_size: int = 1500
+    """Random training images in the foil; the measure uses as many others."""
+    curve_steps: int = 16
+    """Steps of the insertion and deletion curves."""
+    num_pairs: int = 16
+    """Two-object images; 0 leaves the test out."""
+    pair_targets: list[str] = field(default_factory=lambda: ["cocoa"])
+    """Targets of the two-object test, of those in docs/engine.md that need no linear head."""
+    chunk_size: int | None = None
+    """Images in one pass through the encoder; null chooses by their size, and halves when memory runs out."""
+    precision: str = "32"
+    """Precision of explanations: 32, bf16 (faster, coarser: benchmarks/README.md), or auto: bf16 where the hardware has it."""
+    num_strips: int = 4
+    """Explicands that get a film strip."""
+
+    def __post_init__(self) -> None:
+        for view in self.views:
+            one_of("explain.views", view, VIEW_NAMES)
+        for name in self.attributions:
+            one_of("explain.attributions", name, (*ATTRIBUTIONS, *CONTROLS))
+        for name in self.pair_targets:
+            one_of("explain.pair_targets", name, [target for target in TARGETS if target not in NEED_HEAD])
+        if not self.pair_targets or len(set(self.pair_targets)) < len(self.pair_targets):
+            raise ConfigError(f"explain.pair_targets={self.pair_targets}: must name at least one target, each once")
+        if not self.views or self.views[0] != "original" or len(set(self.views)) < len(self.views):
+            raise ConfigError(f"explain.views={self.views}: must start with original and name each view once")
+        if not self.attributions or len(set(self.attributions)) < len(self.attributions):
+            raise ConfigError(f"explain.attributions={self.attributions}: must name at least one method, each once")
+        one_of("explain.removal", self.removal, REMOVALS)
+        one_of("explain.precision", self.precision, ("auto", "32", "bf16"))
+        one_of("explain.space", self.space, ("reps", "projections"))
+        if self.layer is not None and self.space == "projections":
+            raise ConfigError(f"explain.layer={self.layer}: a layer of the backbone is explained by its reps; set explain.space=reps")
+        for name, low in (
+            ("every_n_epochs", 1), ("num_explicands", 1), ("num_steps", 1), ("num_samples", 2), ("num_masks", 4), ("grid_size", 2),
+            ("corpus_size", 1), ("foil_size", 2), ("curve_steps", 2), ("num_pairs", 0), ("chunk_size", 1), ("num_strips", 0),
+        ):  # fmt: skip
+            between(f"explain.{name}", getattr(self, name), low)

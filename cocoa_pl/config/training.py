@@ -1,0 +1,222 @@
+"""Options of data, model and training. The sentence under a field is its help text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cocoa_pl.config.checks import between, increasing, one_of
+from cocoa_pl.errors import ConfigError
+from cocoa_pl.registry import BACKBONES, DATASETS, OPTIMIZERS, SCHEDULES
+
+
+@dataclass
+class RunConfig:
+    """Where a run lives and what makes it repeatable."""
+
+    name: str = "scenes"
+    """Name of the run; its folder is <root>/<name>, or <name>-2, -3 ... where that exists."""
+    root: str = "checkpoints"
+    """Folder that holds the folders of all runs."""
+    seed: int = 0
+    """Every random decision (weights, order, views, explain set, masks) is a function of this number."""
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name in {".", ".."}:
+            raise ConfigError(f"run.name={self.name!r}: must be the name of one folder, without '/'")
+        between("run.seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass
+class ScenesConfig:
+    """The embedded data set: real handwritten digits on cluttered backgrounds."""
+
+    num_objects: int = 1
+    """Digits in an image, 1 or 2 (left and right; the label is the left one's)."""
+    background: float = 0.08
+    """Strength of the background's low-frequency and pixel noise, 0 to 1."""
+    shortcut: float | None = None
+    """Draw a coloured patch that agrees with the class with this probability; null draws none."""
+
+    def __post_init__(self) -> None:
+        between("data.scenes.num_objects", self.num_objects, 1, 2)
+        between("data.scenes.background", self.background, 0, 1)
+        between("data.scenes.shortcut", self.shortcut, 0, 1)
+
+
+@dataclass
+class DataConfig:
+    """Which pictures, at which size, in which batches."""
+
+    name: str = "scenes"
+    """Data set: scenes, fashion_mnist, cifar10, cifar100, stl10 or image_folder."""
+    root: str = "data"
+    """Folder of the pictures (image_folder), or where torchvision keeps its data sets."""
+    download: bool = False
+    """Let torchvision download a data set that is not below data.root."""
+    unlabeled: bool = False
+    """Train on the unlabelled images too, where the data set has some (stl10: 100 000)."""
+    image_size: int = 32
+    """Side of the square images in pixels, for scenes and image_folder; other data sets have a size of their own."""
+    num_train: int | None = None
+    """Training images, drawn with the run's seed; null takes all there are (scenes: generates 6000)."""
+    num_val: int | None = None
+    """Validation images, drawn with the run's seed; null takes all there are (scenes: generates 1000)."""
+    val_fraction: float = 0.1
+    """Share split off for validation, by seed, where the data has no validation split."""
+    on_bad_image: str = "error"
+    """What a picture that cannot be read does: error stops and names it, skip warns and goes on without it."""
+    batch_size: int = 128
+    """Images in an optimisation step before accumulation, over all devices together."""
+    num_bank: int = 6000
+    """Training images that vote in the kNN accuracy and train the linear probe."""
+    num_workers: int = 0
+    """Loader processes for each device; data in memory needs none."""
+    scenes: ScenesConfig = field(default_factory=ScenesConfig)
+
+    def __post_init__(self) -> None:
+        one_of("data.name", self.name, DATASETS)
+        one_of("data.on_bad_image", self.on_bad_image, ("error", "skip"))
+        between("data.image_size", self.image_size, 16, 1024)
+        between("data.num_train", self.num_train, 1)
+        between("data.num_val", self.num_val, 1)
+        between("data.val_fraction", self.val_fraction, 0, 0.9, open_low=True)
+        between("data.batch_size", self.batch_size, 2)
+        between("data.num_bank", self.num_bank, 1)
+        between("data.num_workers", self.num_workers, 0)
+
+
+@dataclass
+class AugmentConfig:
+    """The two views of an image that SimCLR pulls together."""
+
+    backend: str = "auto"
+    """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""
+    crop_scale: list[float] = field(default_factory=lambda: [0.5, 1.0])
+    """Area of the random crop as a share of the image, [min, max]."""
+    flip: float = 0.0
+    """Probability of a horizontal flip."""
+    jitter: float = 0.8
+    """Strength of the colour jitter: brightness, contrast, saturation .8 x and hue .2 x this."""
+    jitter_prob: float = 0.8
+    """Probability of the colour jitter."""
+    grayscale: float = 0.5
+    """Probability of dropping the colours."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur."""
+
+    def __post_init__(self) -> None:
+        one_of("augment.backend", self.backend, ("auto", "device", "lightly"))
+        increasing("augment.crop_scale", self.crop_scale, 0, 1)
+        between("augment.jitter", self.jitter, 0, 1)
+        for name in ("flip", "jitter_prob", "grayscale", "blur"):
+            between(f"augment.{name}", getattr(self, name), 0, 1)
+
+
+@dataclass
+class ModelConfig:
+    """The encoder and the SimCLR head."""
+
+    backbone: str = "small_resnet"
+    """small_resnet (ours, for CPU), a torchvision ResNet (resnet18 ... resnet152), or timm:NAME."""
+    width: int = 24
+    """Channels of small_resnet's first stage; representations have eight times as many elements."""
+    stem: str = "auto"
+    """First layers of a torchvision ResNet: small is 3x3 without pooling, large the usual 7x7; auto: small up to 64 px."""
+    hidden_dim: int | None = None
+    """Width of the projection head's hidden layer; null takes the representation's."""
+    projection_dim: int = 64
+    """Length of the projection that the loss sees."""
+    temperature: float = 0.2
+    """Temperature of NT-Xent."""
+    compile: bool = False
+    """Compile the backbone with torch.compile."""
+    ema_decay: float | None = None
+    """Keep an exponential moving average of the weights with this decay, and validate, explain and save it; null keeps none."""
+
+    def __post_init__(self) -> None:
+        one_of("model.stem", self.stem, ("auto", "small", "large"))
+        between("model.width", self.width, 4, 256)
+        between("model.hidden_dim", self.hidden_dim, 1)
+        between("model.projection_dim", self.projection_dim, 2)
+        between("model.temperature", self.temperature, 0, 10, open_low=True)
+        between("model.ema_decay", self.ema_decay, 0, 0.99999)
+        if not self.backbone.startswith("timm:"):
+            one_of("model.backbone", self.backbone, (*BACKBONES, "timm:NAME"))
+
+
+@dataclass
+class OptimConfig:
+    """How the weights move."""
+
+    name: str = "adamw"
+    """Optimiser: adamw, sgd or lars."""
+    lr: float = 3e-3
+    """Peak learning rate, for a batch of 256 where it is scaled."""
+    scale_lr: str = "none"
+    """Multiply lr by (images in an optimisation step / 256): linear, by its square root: sqrt, or not: none."""
+    weight_decay: float = 1e-4
+    """Weight decay; biases and norm layers have none."""
+    schedule: str = "one_cycle"
+    """Course of the learning rate: one_cycle, warmup_cosine or constant."""
+    warmup_epochs: float = 2.0
+    """Epochs of rising learning rate (one_cycle and warmup_cosine)."""
+    clip_grad_norm: float | None = None
+    """Largest norm of the gradient; null does not clip."""
+
+    def __post_init__(self) -> None:
+        one_of("optim.name", self.name, OPTIMIZERS)
+        one_of("optim.schedule", self.schedule, SCHEDULES)
+        one_of("optim.scale_lr", self.scale_lr, ("none", "linear", "sqrt"))
+        between("optim.lr", self.lr, 0, open_low=True)
+        between("optim.weight_decay", self.weight_decay, 0)
+        between("optim.warmup_epochs", self.warmup_epochs, 0)
+        between("optim.clip_grad_norm", self.clip_grad_norm, 0, open_low=True)
+
+
+@dataclass
+class TrainerConfig:
+    """Epochs, machines and precision."""
+
+    epochs: int = 24
+    """Passes over the training images."""
+    accelerator: str = "auto"
+    """auto, cpu, gpu or mps."""
+    devices: int = 0
+    """Devices on each machine; 0 takes all GPUs, or one process on a CPU."""
+    num_nodes: int = 1
+    """Machines."""
+    strategy: str = "auto"
+    """auto or ddp."""
+    precision: str = "auto"
+    """auto, 32 or bf16; auto takes bf16 where the hardware computes it natively."""
+    accumulate: int = 1
+    """Batches whose gradients are added up before a step."""
+    sync_batchnorm: bool = False
+    """Share batch-norm statistics between devices."""
+    progress_bar: bool = True
+    """Show a progress bar."""
+
+    def __post_init__(self) -> None:
+        one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
+        one_of("trainer.strategy", self.strategy, ("auto", "ddp"))
+        one_of("trainer.precision", self.precision, ("auto", "32", "bf16"))
+        between("trainer.epochs", self.epochs, 1)
+        between("trainer.devices", self.devices, 0)
+        between("trainer.num_nodes", self.num_nodes, 1)
+        between("trainer.accumulate", self.accumulate, 1)
+
+
+@dataclass
+class CheckpointConfig:
+    """Which checkpoints are kept beside the last one."""
+
+    monitor: str | None = "auto"
+    """Metric that ranks checkpoints, any logged one, explain/... included; auto: val/knn where labels exist; null keeps only the last."""
+    mode: str = "max"
+    """Whether the best is the max or the min of it."""
+    top_k: int = 1
+    """How many of the best are kept."""
+
+    def __post_init__(self) -> None:
+        one_of("checkpoint.mode", self.mode, ("max", "min"))
+        between("checkpoint.top_k", self.top_k, 0)
