@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from benchmarks.common import correlation, device, imagenet_encoder, in_turns, machine, of_run, photographs, prepare, table

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from benchmarks.common import correlation, device, imagenet_encoder, machine, of_run, photographs, prepare, table

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cocoa_pl.allocator import keep_freed_memory
     from cocoa_pl.attributions import (
         FromCaptum,
         GradCam,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     )
 
 _PLACES = {
+    "cocoa_pl.allocator": ("keep_freed_memory",),
     "cocoa_pl.attributions": (
         "FromCaptum",
         "GradCam",
@@ -169,6 +171,7 @@ __all__ = [
     "forward_func",
     "from_folder",
     "gaussian",
+    "keep_freed_memory",
     "label_free",
     "load_encoder",
     "measure",

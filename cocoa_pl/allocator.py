@@ -1,4 +1,4 @@
-"""Freed memory kept for the next pass: on Linux, C's allocator hands large blocks back to the system at once, and every pass pays for new pages."""
+"""Freed memory kept for the next pass. C's allocator hands large blocks back to the system at once, and every pass pays for new pages."""
 
 from __future__ import annotations
 
