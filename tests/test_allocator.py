@@ -15,7 +15,7 @@ from cocoa_pl import keep_freed_memory
 torch.set_num_threads(1)
 if {keep}: assert keep_freed_memory()
 def touch():
-    return sum(float(torch.ones(2_000_000)[-1]) for _ in range(40))
+    return sum(float(torch.ones(12_000_000)[-1]) for _ in range(10))
 touch()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 touch()
