@@ -59,7 +59,7 @@ def compare(
         return method.sums(scorer, images, baseline, seed=0, first=first, chunk_size=size)
 
     truth = sums(1 << 20, num_reference).attribution()
-    ends = sorted({int(16 * 2 ** (k / 4)) // 2 * 2 for k in range(45)} & set(range(num_reference // 4 + 1)))
+    ends = sorted({int(16 * 2 ** (k / 4)) // 2 * 2 for k in range(45)} & set(range(3 * num_reference // 8 + 1)))
     fidelity: dict[bool, list[float]] = {True: [], False: []}
     total: RiseSums | None = None
     for start, end in zip([0, *ends], ends, strict=False):
