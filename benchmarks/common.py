@@ -27,18 +27,18 @@ from cocoa_pl.models.checkpoint import read_checkpoint
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
-def parse(description: str | None) -> argparse.Namespace:
-    """``--smoke``, and nothing else: a benchmark that takes options is a table that cannot be repeated."""
-    parser = argparse.ArgumentParser(description=description)
+def parse(description: str | None, *, of_runs: bool = False) -> argparse.Namespace:
+    """``--smoke``, and the runs it is about: a benchmark that takes options is a table that cannot be repeated.
+
+    Two threads, and freed memory kept, as train.py and explain.py have it.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="few repeats, small sizes: does it run?")
-    prepare()
-    return parser.parse_args()
-
-
-def prepare() -> None:
-    """Two threads, and freed memory kept, as train.py and explain.py have it."""
+    if of_runs:
+        parser.add_argument("runs", nargs="*", type=Path, help="folders of finished runs of train.py")
     torch.set_num_threads(min(2, torch.get_num_threads()))
     keep_freed_memory()
+    return parser.parse_args()
 
 
 def in_turns(*runs: Callable[[], object], repeats: int) -> list[float]:

@@ -5,14 +5,12 @@ python -m benchmarks.precision RUN [RUN ...]     RUN: folder of a finished run o
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from torch import Tensor
 
-from benchmarks.common import correlation, device, imagenet_encoder, in_turns, machine, of_run, photographs, prepare, table
+from benchmarks.common import correlation, device, imagenet_encoder, in_turns, machine, of_run, parse, photographs, table
 from cocoa_pl.build import load_encoder
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
@@ -27,11 +25,7 @@ _OPTIONS: dict[str, dict[str, int]] = {
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path)
-    parser.add_argument("--smoke", action="store_true", help="one explicand, two methods: does it run?")
-    args = parser.parse_args()
-    prepare()
+    args = parse(__doc__, of_runs=True)
     print(f"{machine()}\n")
     rows = []
     for run in args.runs:

@@ -7,12 +7,9 @@ The reference is the centred map of 16 384 other masks. Both estimators see the 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 from torch import Tensor
 
-from benchmarks.common import correlation, device, imagenet_encoder, machine, of_run, photographs, prepare, table
+from benchmarks.common import correlation, device, imagenet_encoder, machine, of_run, parse, photographs, table
 from cocoa_pl.attributions import Rise, RiseSums
 from cocoa_pl.build import load_encoder
 from cocoa_pl.encoding import FrozenEncoder
@@ -26,11 +23,7 @@ _FIDELITY = 0.95
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path)
-    parser.add_argument("--smoke", action="store_true", help="few masks: does it run?")
-    args = parser.parse_args()
-    prepare()
+    args = parse(__doc__, of_runs=True)
     num_reference, num = (256, 1) if args.smoke else (16_384, 8)
     print(f"{machine()}; reference: {num_reference} masks\n")
     rows = []

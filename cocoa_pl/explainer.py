@@ -58,7 +58,7 @@ class Explainer:
         self.attributions: dict[str, Attribution] = (
             dict(attributions) if isinstance(attributions, Mapping) else {name: load_attribution(name)() for name in attributions}
         )
-        self.removal: Removal = _removal(removal) if isinstance(removal, str) else removal
+        self.removal: Removal = load_removal(removal) if isinstance(removal, str) else removal
 
     def score_fn(self, target: Target) -> Scorer:
         """Encoder and target as one function: images (B, C, H, W), rows (B,) to scores (B, K)."""
@@ -159,14 +159,18 @@ def load_attribution(name: str) -> Any:
     return (CONTROLS if name in CONTROLS else ATTRIBUTIONS).load(name)
 
 
-def _removal(name: str) -> Removal:
+def load_removal(name: str, **given: Any) -> Removal:
+    """A removal by its name, with those of ``given`` that it takes and its own defaults for the rest.
+
+    Raises:
+        ConfigError: unknown name, or one that has no default for something that was not given.
+    """
     kind = REMOVALS.load(name)
-    needed = [option.name for option in inspect.signature(kind).parameters.values() if option.default is option.empty]
-    if needed:
-        raise ConfigError(
-            f"removal={name}: has no default for {', '.join(needed)}; pass {kind.__name__}({needed[0]}=...) instead of its name"
-        )
-    made: Removal = kind()
+    options = inspect.signature(kind).parameters
+    missing = [option.name for option in options.values() if option.default is option.empty and option.name not in given]
+    if missing:
+        raise ConfigError(f"removal={name}: has no default for {missing[0]}; pass {kind.__name__}({missing[0]}=...) instead of its name")
+    made: Removal = kind(**{option: value for option, value in given.items() if option in options})
     return made
 
 

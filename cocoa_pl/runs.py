@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,10 @@ from cocoa_pl.build import (
     build_splits,
     build_trainer,
     build_views,
+    device_type,
     freeze,
     resolve_precision,
+    restore_module,
 )
 from cocoa_pl.callbacks.checkpointing import Stopped
 from cocoa_pl.callbacks.explanation import unpack
@@ -34,7 +35,7 @@ from cocoa_pl.data.inputs import load_pictures
 from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
 from cocoa_pl.files import require_folder, write_bytes
 from cocoa_pl.models.backbones import check_wide_images
-from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
+from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.monitor import Look
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.rng import derive_seed
@@ -130,17 +131,10 @@ def explain(
     name = ("untrained" if untrained else checkpoint_path.stem) + ("-input" if inputs else "")
     folder = require_folder(Path(out) if out else checkpoint_path.parent / "explained" / name)
     splits = build_splits(config)
-    splits = replace(
-        splits, mean=tuple(checkpoint["cocoa_pl"]["mean"]), std=tuple(checkpoint["cocoa_pl"]["std"])
-    )  # what it was trained with
-    module = build_module(config, splits)
-    if not untrained:
-        for name, part in (("backbone.", module.backbone), ("projection_head.", module.projection_head)):
-            load_weights(part, checkpoint["state_dict"], prefix=name, path=checkpoint_path)
+    module = restore_module(checkpoint, config, path=checkpoint_path, untrained=untrained)
     given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
     monitor = build_monitor(config, given)
-    device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
-    look = monitor.look(freeze(module, config, splits, device=device))
+    look = monitor.look(freeze(module, config, device=torch.device(device_type(config))))
     scalars = monitor.scalars(
         look, **({} if untrained or inputs else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config)))
     )

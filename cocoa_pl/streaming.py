@@ -82,6 +82,11 @@ def in_chunks(num: int, chunk_size: int, fn: Callable[[Tensor], _T], *, device: 
         yield made
 
 
+def precise_dtype(device: torch.device) -> torch.dtype:
+    """Double precision, in which long sums are kept, or single where the device has no double (Apple's GPUs)."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def automatic_chunk_size(height: int, width: int, device: torch.device) -> int:
     """Images in one pass where nobody chose: as many as keep a device busy, between 16 and 1024.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from cocoa_pl.attributions.rise_masks import rise_masks
 from cocoa_pl.attributions.rise_sums import RiseSums
 from cocoa_pl.errors import ConfigError, DataError, choices_hint
-from cocoa_pl.streaming import blend, in_chunks, in_ranges
+from cocoa_pl.streaming import blend, in_chunks, in_ranges, precise_dtype
 from cocoa_pl.types import Attributed, Baseline, ScoreFn
 
 ESTIMATORS = ("centred", "petsiuk")
@@ -98,9 +98,8 @@ class Rise:
         if side < self.grid_size:
             raise DataError(f"grid_size={self.grid_size} has more cells than images of {height} x {width} pixels have; take at most {side}")
         began = time.monotonic()
-        precise = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no double precision
         own = [scores for _, scores in in_chunks(num, chunk_size, lambda rows: score_fn(explicands[rows], rows), device=device)]
-        sums = RiseSums.empty(torch.cat(own).to(precise).T.contiguous(), height, width, keep_prob=self.keep_prob)
+        sums = RiseSums.empty(torch.cat(own).to(precise_dtype(device)).T.contiguous(), height, width, keep_prob=self.keep_prob)
         round_size = max(_ROUND, 2 * chunk_size // num)
         for start in range(first, first + self.num_masks, round_size):
             indices = torch.arange(start, min(start + round_size, first + self.num_masks), device=device)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cocoa_pl.attributions.reliability import stepped_up_correlation
 from cocoa_pl.rng import counter_uniform
-from cocoa_pl.streaming import in_chunks
+from cocoa_pl.streaming import in_chunks, precise_dtype
 from cocoa_pl.types import Attributed
 
 Part = Callable[[Tensor, Tensor], Tensor]
@@ -43,7 +43,7 @@ def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int
 
     Reliability is the stepped-up correlation of the maps of even and odd samples. A single sample tells nothing of either.
     """
-    precise = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no double precision
+    precise = precise_dtype(device)
     sums: Tensor | None = None
     for pairs, shares in in_chunks(num * num_samples, chunk_size, lambda pairs: part(pairs % num, pairs // num), device=device):
         if sums is None:

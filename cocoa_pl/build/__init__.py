@@ -1,9 +1,9 @@
 """From a config to objects: no room below this one knows that options exist."""
 
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_splits, build_views
-from cocoa_pl.build.explaining import build_attribution, build_monitor, build_removal, freeze
-from cocoa_pl.build.model import build_module, build_network, build_optim, load_encoder
-from cocoa_pl.build.precision import native_precision, resolve_precision
+from cocoa_pl.build.explaining import build_attribution, build_monitor, build_removal, freeze, load_encoder
+from cocoa_pl.build.model import build_module, build_optim, restore_module
+from cocoa_pl.build.precision import device_type, native_precision, resolve_precision
 from cocoa_pl.build.training import build_trainer
 
 __all__ = [
@@ -12,14 +12,15 @@ __all__ = [
     "build_explain_set",
     "build_module",
     "build_monitor",
-    "build_network",
     "build_optim",
     "build_removal",
     "build_splits",
     "build_trainer",
     "build_views",
+    "device_type",
     "freeze",
     "load_encoder",
     "native_precision",
     "resolve_precision",
+    "restore_module",
 ]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from cocoa_pl.build.model import restore_module
 from cocoa_pl.build.precision import native_precision
-from cocoa_pl.config import Config
+from cocoa_pl.config import Config, load_config
 from cocoa_pl.data.explain_set import ExplainSet
-from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.explainer import load_attribution
+from cocoa_pl.explainer import load_attribution, load_removal
+from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.simclr import SimCLR
 from cocoa_pl.monitor import Monitor
-from cocoa_pl.registry import REMOVALS
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.types import Attribution, Removal
 
@@ -42,15 +43,37 @@ def build_attribution(config: Config, name: str) -> Attribution:
 
 def build_removal(config: Config, explain_set: ExplainSet) -> Removal:
     """A removal; one that draws from images is given the foil."""
-    kind = REMOVALS.load(config.explain.removal)
-    removal: Removal = kind(pool=explain_set.foil) if "pool" in inspect.signature(kind).parameters else kind()
-    return removal
+    return load_removal(config.explain.removal, pool=explain_set.foil)
 
 
-def freeze(module: SimCLR, config: Config, splits: Splits, *, device: torch.device) -> FrozenEncoder:
+def freeze(module: SimCLR, config: Config, *, device: torch.device) -> FrozenEncoder:
     """The part of a module that is explained, as the engine wants it."""
     network = module.backbone if config.explain.space == "reps" else nn.Sequential(module.backbone, module.projection_head)
     return FrozenEncoder(
-        network, mean=splits.mean, std=splits.std, precision=native_precision(config.explain.precision, device.type), device=device,
-        layer=config.explain.layer, pool=True,
+        network, mean=module.mean.flatten().tolist(), std=module.std.flatten().tolist(),
+        precision=native_precision(config.explain.precision, device.type), device=device, layer=config.explain.layer, pool=True,
     )  # fmt: skip
+
+
+def load_encoder(
+    path: str | Path, *, space: str = "reps", layer: str | None = None, precision: str = "32", device: torch.device | str = "cpu"
+) -> FrozenEncoder:  # fmt: skip
+    """The encoder in a checkpoint of ``train.py``, ready to explain; no data is needed.
+
+    Args:
+        path: the checkpoint, or the run's folder, of which the last checkpoint is taken.
+        space: ``reps``, the backbone's output, or ``projections``, the head's.
+        layer: explain the output of this layer of the backbone instead.
+        precision: ``32``, ``bf16`` or ``auto``.
+        device: where to encode.
+
+    Raises:
+        CheckpointError: missing, damaged, or no checkpoint of ours.
+        ConfigError: no such space, layer or precision.
+    """
+    path = Path(path)
+    path = path / "last.ckpt" if path.is_dir() else path
+    checkpoint = read_checkpoint(path)
+    wanted = [f"explain.space={space}", f"explain.layer={layer or 'null'}", f"explain.precision={precision}"]
+    config = load_config(checkpoint["cocoa_pl"]["config"], overrides=wanted)
+    return freeze(restore_module(checkpoint, config, path=path), config, device=torch.device(device))

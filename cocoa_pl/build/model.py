@@ -1,20 +1,20 @@
-"""From a config to a model: a fresh one to train, or the encoder in a checkpoint."""
+"""From a config to a model: a fresh one to train, or the one in a checkpoint."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
 
-from cocoa_pl.config import Config, load_config
+from cocoa_pl.config import Config
 from cocoa_pl.data.loading import ImageDataModule
 from cocoa_pl.data.splits import Splits
-from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.metrics.quality import RepresentationQuality, raw_pixel_knn
 from cocoa_pl.models.backbones import build_backbone
-from cocoa_pl.models.checkpoint import load_weights, read_checkpoint
+from cocoa_pl.models.checkpoint import load_weights
 from cocoa_pl.models.optim import OptimSpec
 from cocoa_pl.models.simclr import SimCLR
 from cocoa_pl.registry import OPTIMIZERS, SCHEDULES
@@ -25,51 +25,51 @@ _LR_BATCH = 256
 
 def build_module(config: Config, splits: Splits, datamodule: ImageDataModule | None = None) -> SimCLR:
     """A freshly initialised SimCLR, its weights a function of the seed."""
+    return _simclr(
+        config, image_size=splits.image_size, mean=splits.mean, std=splits.std, reference=_raw_pixels(splits, datamodule)
+    )  # fmt: skip
+
+
+def restore_module(checkpoint: Mapping[str, Any], config: Config, *, path: Path, untrained: bool = False) -> SimCLR:
+    """The SimCLR in a checkpoint; no data is needed.
+
+    Args:
+        checkpoint: as ``read_checkpoint`` gives it.
+        config: the run's, with whatever one overrides.
+        path: of the checkpoint, for messages.
+        untrained: leave the weights as they were before training.
+
+    Raises:
+        CheckpointError: the weights do not fit.
+    """
+    record = checkpoint["cocoa_pl"]
+    module = _simclr(config, image_size=record["image_size"], mean=record["mean"], std=record["std"], reference={})
+    if not untrained:
+        for prefix, part in (("backbone.", module.backbone), ("projection_head.", module.projection_head)):
+            load_weights(part, checkpoint["state_dict"], prefix=prefix, path=path)
+    return module
+
+
+def _simclr(config: Config, *, image_size: int, mean: Sequence[float], std: Sequence[float], reference: dict[str, float]) -> SimCLR:
+    model = config.model
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(config.run.seed, "weights"))
-        backbone, rep_dim = build_network(config, image_size=splits.image_size)
+        backbone, rep_dim = build_backbone(model.backbone, image_size=image_size, width=model.width, stem=model.stem)
         module = SimCLR(
             backbone,
             rep_dim=rep_dim,
             optim=build_optim(config),
-            mean=splits.mean,
-            std=splits.std,
-            hidden_dim=config.model.hidden_dim,
-            projection_dim=config.model.projection_dim,
-            temperature=config.model.temperature,
-            validation=RepresentationQuality(reference=_raw_pixels(splits, datamodule)),
+            mean=mean,
+            std=std,
+            hidden_dim=model.hidden_dim,
+            projection_dim=model.projection_dim,
+            temperature=model.temperature,
+            validation=RepresentationQuality(reference=reference),
         )
     module = module.to(memory_format=torch.channels_last)
-    if config.model.compile:
+    if model.compile:
         module.backbone.compile()
     return module
-
-
-def build_network(config: Config, *, image_size: int) -> tuple[nn.Module, int]:
-    """The backbone with fresh weights, and the length of its representations."""
-    return build_backbone(config.model.backbone, image_size=image_size, width=config.model.width, stem=config.model.stem)
-
-
-def load_encoder(path: str | Path, *, precision: str = "32", device: torch.device | str = "cpu", layer: str | None = None) -> FrozenEncoder:
-    """The encoder in a checkpoint of ``train.py``, ready to explain; no data is needed.
-
-    Args:
-        path: the checkpoint, or the run's folder, of which the last checkpoint is taken.
-        precision: ``32`` or ``bf16``.
-        device: where to encode.
-        layer: explain the output of this layer instead of the backbone's.
-
-    Raises:
-        CheckpointError: missing, damaged, or no checkpoint of ours.
-    """
-    path = Path(path)
-    path = path / "last.ckpt" if path.is_dir() else path
-    checkpoint = read_checkpoint(path)
-    record = checkpoint["cocoa_pl"]
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, then replaced
-        network, _ = build_network(load_config(record["config"], overrides=[]), image_size=record["image_size"])
-    load_weights(network, checkpoint["state_dict"], prefix="backbone.", path=path)
-    return FrozenEncoder(network, mean=record["mean"], std=record["std"], precision=precision, device=device, layer=layer, pool=True)
 
 
 def build_optim(config: Config) -> OptimSpec:

@@ -1,4 +1,4 @@
-"""Which precision the hardware is fast in."""
+"""Which device is meant, and which precision it is fast in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from cocoa_pl.config import Config
 
 def resolve_precision(config: Config) -> None:
     """Put what ``auto`` means on this machine into the config, in place: a run keeps its precision wherever it is resumed or explained."""
-    device = "cuda" if torch.cuda.is_available() and config.trainer.accelerator not in ("cpu", "mps") else "cpu"
     for section in (config.trainer, config.explain):
-        section.precision = native_precision(section.precision, device)
+        section.precision = native_precision(section.precision, device_type(config))
+
+
+def device_type(config: Config) -> str:
+    """``cuda`` where there is a GPU and the config does not ask for something else, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu") else "cpu"
 
 
 def native_precision(asked: str, device: str) -> str:

@@ -63,8 +63,8 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
         for callback in module.trainer.callbacks if module._trainer is not None else []:
             if isinstance(callback, WeightAveraging) and callback._average_model is not None:
                 averaged: Any = callback._average_model.module
-                return freeze(averaged, config, splits, device=module.device)
-        return freeze(module, config, splits, device=module.device)
+                return freeze(averaged, config, device=module.device)
+        return freeze(module, config, device=module.device)
 
     return ExplanationCallback(
         monitor, encoder=frozen, folder=folder / "heatmaps", every_n_epochs=config.explain.every_n_epochs,

@@ -36,7 +36,7 @@ class ExplainConfig:
     num_masks: int = 64
     """Masks of RISE."""
     grid_size: int = 4
-    """Cells on a side of RISE's grid; 4 suits 32 px, 7 suits 224 px."""
+    """Cells along the shorter side, of RISE, KernelSHAP and the smooth random control; 4 suits 32 px, 7 suits 224 px."""
     corpus_size: int = 100
     """Training images in a class corpus; the measure uses as many others."""
     foil_size: int = 1500

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.errors import DataError
+from cocoa_pl.streaming import precise_dtype
 
 
 def precise(values: Tensor) -> Tensor:
     """Float64 wherever the device has it (Apple's GPUs stay at float32)."""
-    return values.float() if values.device.type == "mps" else values.double()
+    return values.to(precise_dtype(values.device))
 
 
 def unit_peak(maps: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cocoa_pl import load_encoder, runs
 from cocoa_pl.build import resolve_precision
 from cocoa_pl.config import Config, load_config, read_yaml, to_dict
-from cocoa_pl.errors import CheckpointError
+from cocoa_pl.errors import CheckpointError, ConfigError
 from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, REMOVALS
 
 ROOT = Path(__file__).parents[2]
@@ -177,5 +177,9 @@ def test_the_encoder_of_a_run_from_python(smoke_run: Path) -> None:
     assert torch.equal(encoder(images), load_encoder(smoke_run / "last.ckpt")(images))
     state = torch.load(smoke_run / "last.ckpt", weights_only=True)
     assert encoder(images).shape[1] == state["state_dict"]["projection_head.layers.0.weight"].shape[1]
+    assert load_encoder(smoke_run, space="projections")(images).shape[1] == state["cocoa_pl"]["config"]["model"]["projection_dim"]
+    assert load_encoder(smoke_run, layer="stages.0")(images).shape[1] == state["cocoa_pl"]["config"]["model"]["width"]
+    with pytest.raises(ConfigError, match=r"explain.space=head: unknown"):
+        load_encoder(smoke_run, space="head")
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_encoder(smoke_run / "heatmaps")
