@@ -111,6 +111,8 @@ class Explainer:
             standard_errors={name: one.standard_error[:own].clone() for name, one in done.items() if one.standard_error is not None},
             reliability={name: one.reliability[:own].clone() for name, one in done.items() if one.reliability is not None},
             num_samples={name: one.num_samples for name, one in done.items() if one.num_samples is not None},
+            draws={name: one.draw[:own].clone() for name, one in done.items() if one.draw is not None},
+            dims={name: one.dims for name, one in done.items() if one.dims is not None},
             intervals={name: _intervals(one.maps, spans, level) for name, one in done.items() if drawn},
             score_intervals=_intervals(scores, spans, level) if drawn else None,
             settings={

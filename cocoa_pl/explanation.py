@@ -42,6 +42,8 @@ class Explanation:
         standard_errors: method to Monte-Carlo errors (K, N, H, W), for methods that know theirs.
         reliability: method to (K, N), the correlation to expect with the map of a second run, for methods that know it.
         num_samples: method to masks or draws that were taken.
+        draws: method to a draw of its maps' Monte-Carlo error (K, N, H, W), for methods that know one; not saved.
+        dims: method to the number of independent directions of that error; not saved.
         intervals: method to the ends (2, K, N, H, W) of the maps' interval over corpora and foils, where replicates were given.
         score_intervals: the same for the scores, (2, K, N).
         settings: plain values that tell how it was made: methods, removal, forwards, seconds, versions.
@@ -56,6 +58,8 @@ class Explanation:
     standard_errors: dict[str, Tensor] = field(default_factory=dict)
     reliability: dict[str, Tensor] = field(default_factory=dict)
     num_samples: dict[str, int] = field(default_factory=dict)
+    draws: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    dims: dict[str, float] = field(default_factory=dict, repr=False)
     intervals: dict[str, Tensor] = field(default_factory=dict)
     score_intervals: Tensor | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +100,7 @@ class Explanation:
                 arrays = {name: torch.from_numpy(file[name]) for name in file.files}
             if content["format"] != FORMAT_VERSION:
                 raise CheckpointError(f"{names}: format {content['format']}, this version reads {FORMAT_VERSION}")
-            groups = {group: _group(arrays, group) for group in _GROUPS}
+            groups: dict[str, Any] = {group: _group(arrays, group) for group in _GROUPS}
             return Explanation(
                 scores=arrays["scores"], explicands=arrays["explicands"], baseline=arrays.get("baseline", torch.empty(0)),
                 score_intervals=arrays.get("score_intervals"), targets=tuple(content["targets"]), seed=content["seed"],

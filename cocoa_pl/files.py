@@ -40,9 +40,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, json.dumps(_finite(content), indent=2, ensure_ascii=False).encode() + b"\n")
 
 
+def png_bytes(image: Image.Image) -> bytes:
+    """A PNG as bytes; compressed as far as takes hardly any time."""
+    return bytes(_buffer(lambda file: image.save(file, format="PNG", compress_level=3)))
+
+
 def write_png(path: Path, image: Image.Image) -> None:
     """A PNG."""
-    write_bytes(path, _buffer(lambda file: image.save(file, format="PNG")))
+    write_bytes(path, png_bytes(image))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

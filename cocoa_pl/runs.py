@@ -28,7 +28,6 @@ from cocoa_pl.build import (
     restore_module,
 )
 from cocoa_pl.callbacks.checkpointing import Stopped
-from cocoa_pl.callbacks.explanation import unpack
 from cocoa_pl.config import Config, load_config, to_dict, to_yaml
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.inputs import load_pictures
@@ -36,7 +35,7 @@ from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
 from cocoa_pl.files import require_folder, write_bytes
 from cocoa_pl.models.backbones import check_wide_images
 from cocoa_pl.models.checkpoint import read_checkpoint
-from cocoa_pl.monitor import Look
+from cocoa_pl.monitor import Look, Reading, read
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.rng import derive_seed
 
@@ -51,7 +50,9 @@ _HINTS = (
 _FREE_ON_RESUME = (
     "run.root", "run.name", "data.root", "data.num_workers", "data.download", "checkpoint.", "trainer.epochs", "trainer.accelerator",
     "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.progress_bar", "model.compile", "explain.num_strips",
+    "explain.num_gallery", "run.logger",
 )  # fmt: skip
+_NO_PART_OF_MAPS = ("num_strips", "num_gallery", "every_n_epochs", "budget_share", "reference")
 _INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
 
 
@@ -109,7 +110,7 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
 def explain(
     checkpoint_path: Path, *, inputs: Sequence[str] | None = None, out: str | None = None, untrained: bool = False,
     overrides: Sequence[str] = (),
-) -> Look:  # fmt: skip
+) -> Reading:  # fmt: skip
     """Explain the encoder in a checkpoint, on the run's explain set or on given pictures, and write a report.
 
     On the explain set with unchanged options the scalars are exactly those that training logged (on the same hardware).
@@ -134,14 +135,15 @@ def explain(
     module = restore_module(checkpoint, config, path=checkpoint_path, untrained=untrained)
     given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
     monitor = build_monitor(config, given)
-    look = monitor.look(freeze(module, config, device=torch.device(device_type(config))))
-    scalars = monitor.scalars(
-        look, **({} if untrained or inputs else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config)))
-    )
-    write_report(
-        folder, given, look, scalars, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1
+    earlier = {} if untrained or inputs else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config))
+    now = earlier.pop("current", None)
+    look = monitor.look(
+        freeze(module, config, device=torch.device(device_type(config))), previous=earlier.get("previous"),
+        num_masks=None if now is None else now.num_masks,
     )  # fmt: skip
-    return look
+    reading = read(given, look, **earlier)
+    write_report(folder, reading, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1)
+    return reading
 
 
 def _refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -185,19 +187,25 @@ def _explain_pictures(config: Config, splits: Any, inputs: Sequence[str]) -> Exp
 
 
 def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: ExplainSet, *, now: dict[str, Any]) -> dict[str, Look]:
-    """The looks that drift is measured against, where the checkpoint holds them and they show the same explicands."""
+    """The looks that drift is measured against, where the checkpoint holds them and they show the same explicands.
+
+    Where the checkpoint's own epoch was explained, that look is among them as ``current``: it tells how many masks were taken.
+    """
     states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, dict) and "looks" in state]
     if not states or states[0]["ids"] != given.ids.tolist():
         return {}
     before = checkpoint["cocoa_pl"]["config"]
-    looks = {name: unpack(packed) for name, packed in states[0]["looks"].items()}
+    looks = {name: Look.unpack(packed) for name, packed in states[0]["looks"].items()}
     shape = tuple(given.explicands.shape)
     same = [all(t in look.attributions and len(look.attributions[t]) == shape[0] for t in traces) for look in looks.values()]
-    if not all(same) or any(before["explain"].get(key) != value for key, value in now["explain"].items()):
+    if not all(same) or any(before["explain"].get(key) != value for key, value in now["explain"].items() if key not in _NO_PART_OF_MAPS):
         return {}  # other masks or steps: what differs would be their noise, not the encoder
     explained = states[0]["epochs"][-1] == checkpoint["epoch"] + 1
-    names = {"start": "start", "previous": "previous" if explained else "current"}
-    return {name: looks[stored] for name, stored in names.items() if stored in looks}
+    if explained:
+        return looks
+    return {
+        name: looks[stored] for name, stored in (("start", "start"), ("previous", "current"), ("reference", "reference")) if stored in looks
+    }
 
 
 def _quiet() -> None:

@@ -75,6 +75,8 @@ class Attributed(NamedTuple):
     standard_error: Tensor | None = None  # (K, N, H, W), Monte-Carlo error of every pixel
     reliability: Tensor | None = None  # (K, N), correlation to expect with the map of a second, independent run
     num_samples: int | None = None  # masks or draws that were taken
+    draw: Tensor | None = None  # (K, N, H, W), a draw of the maps' Monte-Carlo error: half the difference of the maps of two halves
+    dims: float | None = None  # independent directions in which that error spreads
 
 
 class Attribution(Protocol):

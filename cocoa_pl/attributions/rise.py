@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cocoa_pl.attributions.rise_masks import rise_masks
+from cocoa_pl.attributions.reliability import stepped_up_correlation
+from cocoa_pl.attributions.rise_masks import mask_directions, rise_masks
 from cocoa_pl.attributions.rise_sums import RiseSums
 from cocoa_pl.errors import ConfigError, DataError, choices_hint
 from cocoa_pl.streaming import blend, in_chunks, in_ranges, precise_dtype
@@ -79,7 +80,11 @@ class Rise:
         if self.estimator == "petsiuk":
             return Attributed(sums.attribution(centred=False), num_samples=sums.num_masks)
         maps = sums.attribution()
-        return Attributed(maps, sums.standard_error(maps), sums.reliability(), sums.num_masks)
+        halves, (height, width) = sums.halves(), explicands.shape[-2:]
+        return Attributed(
+            maps, sums.standard_error(maps), stepped_up_correlation(*halves), sums.num_masks, draw=(halves[0] - halves[1]) / 2,
+            dims=mask_directions(height, width, grid_size=self.grid_size, keep_prob=self.keep_prob),
+        )  # fmt: skip
 
     @torch.no_grad()
     def sums(

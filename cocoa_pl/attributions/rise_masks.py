@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.reliability import independent_directions
 from cocoa_pl.rng import counter_uniform
+
+_MASKS, _SIDE = 1024, 64  # enough masks, and pixels along a side, to tell how masks vary
 
 
 def rise_masks(indices: Tensor, *, seed: int, height: int, width: int, grid_size: int = 7, keep_prob: float = 0.5) -> Tensor:
@@ -31,6 +35,20 @@ def rise_masks(indices: Tensor, *, seed: int, height: int, width: int, grid_size
     draw = counter_uniform(seed, indices, num=2 + rows * cols)
     bits = (draw[:, 2:] < keep_prob).float().view(-1, rows, cols)
     return _interpolation(draw[:, 0], height, rows, cell) @ bits @ _interpolation(draw[:, 1], width, cols, cell).mT
+
+
+@cache
+def mask_directions(height: int, width: int, *, grid_size: int, keep_prob: float) -> float:
+    """In how many independent directions masks vary about their mean, and so the error of a map of RISE.
+
+    Example:
+        >>> round(mask_directions(32, 32, grid_size=4, keep_prob=0.5))
+        17
+    """
+    masks = rise_masks(torch.arange(_MASKS), seed=0, height=height, width=width, grid_size=grid_size, keep_prob=keep_prob)
+    step = max(1, min(height, width) // _SIDE)
+    varied = (masks - masks.mean(0))[:, ::step, ::step].flatten(1)
+    return independent_directions(varied - varied.mean(1, keepdim=True))
 
 
 def _interpolation(shift: Tensor, pixels: int, cells: int, cell: int) -> Tensor:

@@ -60,7 +60,8 @@ def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int
         return Attributed(mean.float(), num_samples=1)
     variance = (square - mean.square()).clamp_min(0) / (num_samples - 1)
     # mean + contrast and mean - contrast are the maps of even and of odd samples, up to a factor that no correlation sees
-    return Attributed(mean.float(), variance.sqrt().float(), stepped_up_correlation(mean + contrast, mean - contrast).float(), num_samples)
+    reliability = stepped_up_correlation(mean + contrast, mean - contrast).float()
+    return Attributed(mean.float(), variance.sqrt().float(), reliability, num_samples, draw=contrast.float())
 
 
 def counter_normal(seed: int, samples: Tensor, shape: torch.Size | tuple[int, ...], *, copies: int = 1) -> Tensor:

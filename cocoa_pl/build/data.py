@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from cocoa_pl.augmentations.device import DeviceViews
 from cocoa_pl.augmentations.lightly_views import lightly_views
 from cocoa_pl.config import Config
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.loading import ImageDataModule
+from cocoa_pl.data.region import parse_region
 from cocoa_pl.data.scenes import ScenesOptions
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.errors import ConfigError
@@ -72,5 +75,12 @@ def build_explain_set(config: Config, splits: Splits) -> ExplainSet:
     return draw_explain_set(
         splits.train, splits.val, num_explicands=explain.num_explicands, views=explain.views,
         seen=[view for view in explain.views if views.is_seen(view)], corpus_size=explain.corpus_size, foil_size=explain.foil_size,
-        num_pairs=explain.num_pairs, seed=derive_seed(config.run.seed, "explain"),
+        num_pairs=explain.num_pairs, seed=derive_seed(config.run.seed, "explain"), num_gallery=explain.num_gallery,
+        region=build_region(config, splits),
     )  # fmt: skip
+
+
+def build_region(config: Config, splits: Splits) -> Tensor | None:
+    """The place to watch, as a mask (H, W) in the frame of the pictures."""
+    text = config.explain.region
+    return None if text is None else parse_region(text, height=splits.image_size, width=splits.image_size)

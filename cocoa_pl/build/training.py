@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, WeightAveraging
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from cocoa_pl.build.data import build_explain_set
-from cocoa_pl.build.explaining import build_monitor, freeze
+from cocoa_pl.build.explaining import build_monitor, freeze, load_encoder
+from cocoa_pl.build.precision import device_type, native_precision
 from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, StopGracefully
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
 from cocoa_pl.callbacks.csv_logger import CsvLogger
@@ -19,6 +21,7 @@ from cocoa_pl.callbacks.explanation import ExplanationCallback
 from cocoa_pl.config import Config, to_dict
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.optional import require
 
 
 def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trainer, CsvLogger]:
@@ -50,9 +53,22 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
         enable_model_summary=False,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
-        logger=[TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False), csv_logger],
+        logger=build_loggers(config, folder, csv_logger),
     )
     return made, csv_logger
+
+
+def build_loggers(config: Config, folder: Path, csv_logger: CsvLogger) -> list[Logger]:
+    """Where numbers and pictures go: always ``metrics.csv``, unless nothing is to be logged; beside it TensorBoard or Weights & Biases."""
+    kind = config.run.logger
+    if kind == "none":
+        return []
+    if kind == "tensorboard":
+        return [TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False), csv_logger]
+    if kind == "wandb":
+        require("wandb", package="wandb", what="run.logger=wandb needs")
+        return [WandbLogger(name=config.run.name, save_dir=folder, project="cocoa_pl"), csv_logger]
+    return [csv_logger]
 
 
 def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> ExplanationCallback:
@@ -66,10 +82,22 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
                 return freeze(averaged, config, device=module.device)
         return freeze(module, config, device=module.device)
 
+    explain = config.explain
     return ExplanationCallback(
-        monitor, encoder=frozen, folder=folder / "heatmaps", every_n_epochs=config.explain.every_n_epochs,
-        num_strips=config.explain.num_strips,
+        monitor, encoder=frozen, folder=None if config.run.logger == "none" else folder / "heatmaps", every_n_epochs=explain.every_n_epochs,
+        num_strips=explain.num_strips, budget_share=explain.budget_share, options=to_dict(config),
+        reference=None if explain.reference is None else _reference(config, Path(explain.reference)),
     )  # fmt: skip
+
+
+def _reference(config: Config, path: Path) -> Callable[[], FrozenEncoder]:
+    """The encoder that every look is compared with; the checkpoint is read at once, so that a wrong one is refused before training."""
+    explain = config.explain
+    kind = device_type(config)
+    encoder = load_encoder(
+        path, space=explain.space, layer=explain.layer, precision=native_precision(explain.precision, kind), device=kind
+    )  # fmt: skip
+    return lambda: encoder
 
 
 def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Callback]:

@@ -59,7 +59,7 @@ class Summary(Callback):
             return
         known = {name: float(value) for name, value in trainer.callback_metrics.items()}
         names = ("train/loss_epoch", "val/knn", "val/raw_pixel_knn", "val/linear_probe", "val/effective_rank", "val/collapse_level")
-        ends = ("/gap", "/two_object_accuracy", "/pointing_game", "/drift_previous")
+        ends = ("/two_object_accuracy", "/pointing_game")
         shown = [*names, *(name for name in sorted(known) if name.endswith(ends))]
         lines = ["", f"{self.folder.name}: {trainer.current_epoch} epochs in {duration(time.perf_counter() - self._began)}"]
         lines += [f"  {name:<52}{known[name]:8.3f}" for name in shown if name in known]

@@ -1,157 +1,221 @@
-"""The explanation callback: at epoch ends, look at the encoder and log what it looks at."""
+"""The explanation callback: at epoch ends, look at the encoder, say what it looks at, and whether that has changed."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.distributed
-from PIL import Image
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
+from cocoa_pl.callbacks.boards import boards_of
+from cocoa_pl.callbacks.pages import close_pages, open_pages
+from cocoa_pl.callbacks.pictures import Pictures
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import CheckpointError, DivergedError
-from cocoa_pl.files import write_png
-from cocoa_pl.monitor import Look, Monitor, Rows
-from cocoa_pl.report.figures import scales, sheet, strip, trace_title
-from cocoa_pl.report.folder import write_look
+from cocoa_pl.monitor import Alerts, Budget, Look, Monitor, Reading, Rows, RunHistory, Stopwatch, read, summarise
 
-_STRIP_COLUMNS = 6
+Freeze = Callable[[pl.LightningModule], FrozenEncoder]
+"""A Lightning module to the encoder in it, with its current weights."""
+MakeMonitor = Callable[[pl.Trainer, pl.LightningModule], Monitor]
 
 
 class ExplanationCallback(Callback):
     """Looks at the encoder before training (epoch 0) and after every few epochs, and leaves no trace in training.
 
     The encoder is copied, frozen and put into evaluation mode for the look, every global random state is kept, and gradients are taken with
-    respect to images only. Scalars go through Lightning's logging, so that checkpoints and early stopping can monitor them.
+    respect to images only. Scalars go through Lightning's logging, so that checkpoints and early stopping can monitor them; pictures, texts
+    and pages go to the loggers that take them. ``trainer.validate``, ``test`` and ``predict`` look once; what they saw is
+    ``callback.reading``.
 
     Args:
-        monitor: the explain set and how it is explained.
+        monitor: the explain set and how it is explained, or what makes it once the trainer is there.
         encoder: the Lightning module to the ``FrozenEncoder`` of its current weights.
-        folder: where PNGs and raw maps go; None writes none.
+        folder: where PNGs, raw maps and tables go; None writes none.
         every_n_epochs: look after every so many epochs; the untrained encoder and the last epoch are always looked at.
         num_strips: explicands that get a film strip.
+        budget_share: most of the time that looks may take, in (0, 1], kept by taking fewer masks; None: no limit.
+        reference: an encoder that every look is compared with; made when needed.
+        options: the run's, for the page of hyper-parameters.
+
+    Raises:
+        ConfigError: a budget out of range.
     """
 
     def __init__(
-        self, monitor: Monitor, *, encoder: Callable[[pl.LightningModule], FrozenEncoder], folder: Path | None, every_n_epochs: int = 1,
-        num_strips: int = 4,
+        self, monitor: Monitor | MakeMonitor, *, encoder: Freeze, folder: Path | None, every_n_epochs: int = 1, num_strips: int = 4,
+        budget_share: float | None = None, reference: Callable[[], FrozenEncoder] | None = None, options: Mapping[str, object] | None =
+            None,
     ) -> None:  # fmt: skip
-        self.monitor, self.encoder, self.folder = monitor, encoder, folder
-        self.every_n_epochs, self.num_strips = every_n_epochs, num_strips
-        self.start: Look | None = None
-        self.previous: Look | None = None
-        self.current: Look | None = None
-        self.scales: dict[str, float] = {}
+        self._monitor = monitor
+        self.encoder, self.folder, self.reference = encoder, folder, reference
+        self.every_n_epochs, self.num_strips, self.options = every_n_epochs, num_strips, dict(options or {})
+        self.budget = Budget(budget_share, most=None)
+        self.alerts, self.history = Alerts(), RunHistory()
+        self.looks: dict[str, Look] = {}  # start, previous, current and, where there is one, reference
         self.epochs: list[int] = []
-        self._epoch_began = time.perf_counter()
+        self.reading: Reading | None = None
+        self._pictures: Pictures | None = None
+        self._scales: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    @property
+    def monitor(self) -> Monitor:
+        """How the explain set is explained; there from the set-up of the trainer on."""
+        assert isinstance(self._monitor, Monitor), "the monitor is made in setup()"
+        return self._monitor
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if not isinstance(self._monitor, Monitor):
+            self._monitor = self._monitor(trainer, pl_module)
+        if self.budget.most is None:
+            self.budget = Budget(self.budget.share, most=self.monitor.max_masks)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        boards = boards_of(trainer.loggers) if trainer.is_global_zero else []
+        self._pictures = Pictures(self.monitor.explain_set, folder=self.folder, boards=boards, num_strips=self.num_strips)
+        self._pictures.scales = self._scales
         if not self.epochs:
-            values = self._look(trainer, pl_module, epoch=0)
+            if self.reference is not None:
+                self.looks["reference"] = self._explain(trainer, self.reference())
+            values = self._look(trainer, pl_module, epoch=0, stopwatch=Stopwatch())
             for logger in trainer.loggers:
                 logger.log_metrics(values, step=0)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._epoch_began = time.perf_counter()
+            if trainer.is_global_zero:
+                open_pages(boards, self.monitor, self.looks["current"], trainer.callback_metrics, reference=self.reference is not None)
+        self._since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs and epoch != trainer.max_epochs:
             return
-        spent_on_training = time.perf_counter() - self._epoch_began
-        began = time.perf_counter()
+        began, stopwatch, num_masks = time.perf_counter(), Stopwatch(), self.budget.num_masks
         try:
-            values = self._look(trainer, pl_module, epoch=epoch)
+            values = self._look(trainer, pl_module, epoch=epoch, stopwatch=stopwatch)
         except DivergedError as error:
             warnings.warn(f"epoch {epoch} is not explained: {error}", stacklevel=1)
             return
-        spent = time.perf_counter() - began
-        # the time is this machine's own; what follows from weights and seeds is the same on every rank and needs no further gather
-        values["explain/seconds"], values["explain/share_of_epoch"] = spent, spent / (spent + spent_on_training)
+        training, looking = began - self._since, time.perf_counter() - began
+        self.budget.spent(training=training, looking=looking, masking=stopwatch.seconds, num_masks=num_masks)
+        # times are this machine's own; what follows from weights and seeds is the same on every rank and needs no further gather
+        values |= {"explain/seconds": looking, "explain/share_of_epoch": looking / (looking + training)}
+        if self.budget.share is not None:
+            values["explain/budget_share"] = self.budget.share
+        self._warn(trainer, values, epoch)
         pl_module.log_dict(values, logger=False)
         for logger in trainer.loggers:
             logger.log_metrics(values, step=epoch)
+        self._since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and self.looks:
+            self._show_the_only_look()
+            summary = self.summary()
+            close_pages(
+                boards_of(trainer.loggers), self.monitor, self._freeze(pl_module), summary, options=self.options, epoch=self.epochs[-1]
+            )
+            print(f"\n{summary}", flush=True)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if trainer.is_global_zero:
+            self._show_the_only_look()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # trainer.validate(); inside fit the epoch's end does it
-            pl_module.log_dict(self.monitor.scalars(self._explain(trainer, pl_module)), rank_zero_only=False)
+            pl_module.log_dict(self._look_once(trainer, pl_module), rank_zero_only=False)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pl_module.log_dict(self._look_once(trainer, pl_module), rank_zero_only=False)
+
+    def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        values = self._look_once(trainer, pl_module)  # modules cannot log while they predict
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers and tensors: the ids, the seed, the reference maps, the colour scale."""
-        looks = {"start": self.start, "previous": self.previous, "current": self.current}
+        """Plain numbers and tensors: the ids, the seed, the looks to compare with, the colour scale, what was warned of."""
+        if not self.looks:
+            return {}
         return {
-            "ids": self.monitor.explain_set.ids.tolist(),
-            "seed": self.monitor.seed,
-            "epochs": list(self.epochs),
-            "scales": dict(self.scales),
-            "looks": {name: _pack(look) for name, look in looks.items() if look is not None},
-        }
+            "ids": self.monitor.explain_set.ids.tolist(), "seed": self.monitor.seed, "epochs": list(self.epochs),
+            "scales": dict(self._pictures.scales if self._pictures is not None else self._scales), "num_masks": self.budget.num_masks,
+            "alerts": self.alerts.state_dict(), "history": self.history.state_dict(),
+            "looks": {name: look.pack() for name, look in self.looks.items()},
+        }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not state_dict:
+            return
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
             raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ")
-        self.epochs, self.scales = list(state_dict["epochs"]), dict(state_dict["scales"])
-        looks = {name: unpack(packed) for name, packed in state_dict["looks"].items()}
-        self.start, self.previous, self.current = (looks.get(name) for name in ("start", "previous", "current"))
+        self.epochs, self._scales = list(state_dict["epochs"]), dict(state_dict["scales"])
+        self.budget.num_masks = state_dict["num_masks"]
+        self.alerts.load_state_dict(state_dict["alerts"])
+        self.history.load_state_dict(state_dict["history"])
+        self.looks = {name: Look.unpack(packed) for name, packed in state_dict["looks"].items()}
 
-    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, epoch: int) -> dict[str, float]:
-        look = self._explain(trainer, pl_module)
-        self.previous, self.current = self.current, look
-        self.start = self.start or look
+    def summary(self) -> str:
+        """What the run comes to, in Markdown: when explanations settled, when they beat chance, what drifts most, what was warned of."""
+        given = self.monitor.explain_set
+        return summarise(self.history, traces=self.monitor.traces, views=given.views, names=given.names)
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, epoch: int, stopwatch: Stopwatch) -> dict[str, float]:
+        before = self.looks.get("current")
+        look = self._explain(trainer, self._freeze(pl_module), previous=before, stopwatch=stopwatch)
+        if before is not None:
+            self.looks["previous"] = before
+        self.looks = {"start": look, **self.looks, "current": look}
         self.epochs.append(epoch)
-        if len(self.epochs) <= 2:  # the untrained encoder's maps are far smaller; the first trained one sets the scale of the run
-            self.scales = scales(look)
+        others = {name: other for name, other in self.looks.items() if name != "current" and other is not look}
+        self.reading = read(self.monitor.explain_set, look, **others)
+        if trainer.is_global_zero and self._pictures is not None:
+            self._pictures.show(self.reading, epochs=self.epochs, start=self.looks["start"], unreliable=self.alerts.unreliable)
+        return dict(self.reading.scalars)
+
+    def _look_once(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        self.reading = read(self.monitor.explain_set, self._explain(trainer, self._freeze(pl_module)))
+        return dict(self.reading.scalars)
+
+    def _freeze(self, pl_module: pl.LightningModule) -> FrozenEncoder:
+        with torch.inference_mode(False):  # what is made in inference mode could not carry gradients
+            return self.encoder(pl_module)
+
+    def _explain(
+        self, trainer: pl.Trainer, encoder: FrozenEncoder, *, previous: Look | None = None, stopwatch: Stopwatch | None = None
+    ) -> Look:  # fmt: skip
+        many = trainer.world_size > 1
+        num_masks = trainer.strategy.broadcast(self.budget.num_masks) if many else self.budget.num_masks
+        devices = [encoder.device] if encoder.device.type == "cuda" else []
+        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
+            return self.monitor.look(
+                encoder, previous=previous, num_masks=num_masks, rank=trainer.global_rank, world_size=trainer.world_size,
+                gather=_gather if many else _alone, stopwatch=stopwatch,
+            )  # fmt: skip
+
+    def _warn(self, trainer: pl.Trainer, values: dict[str, float], epoch: int) -> None:
+        """Written warnings, each once, and what the summary will be made of."""
+        found, reading = self.alerts.check(epoch, values), self.reading
+        self.history.add(epoch, values)
+        self.history.add_alerts(found)
+        assert reading is not None
+        if len(self.epochs) > 2:  # the step from the untrained encoder is large for every view and explicand
+            for trace, compared in reading.compared["previous"].items():
+                self.history.add_rows(trace, compared.change.drift.view(len(reading.given.views), -1))
         if trainer.is_global_zero:
-            self._draw(trainer, look, epoch)
-        return self.monitor.scalars(look, previous=self.previous, start=self.start if self.previous is not None else None)
+            for alert in found:
+                print(f"warning: epoch {epoch}: {alert.text}", flush=True)
+            for board in boards_of(trainer.loggers) if found else ():
+                board.text("explain/warnings", "\n\n".join(alert.text for alert in found), step=epoch)
 
-    def _explain(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Look:
-        with torch.random.fork_rng(devices=[pl_module.device] if pl_module.device.type == "cuda" else []):
-            gather = _gather if trainer.world_size > 1 else _alone
-            return self.monitor.look(self.encoder(pl_module), rank=trainer.global_rank, world_size=trainer.world_size, gather=gather)
-
-    def _draw(self, trainer: pl.Trainer, look: Look, epoch: int) -> None:
-        """Contact sheets and film strips, to the folder and to TensorBoard."""
-        given = self.monitor.explain_set
-        pictures = {}
-        for trace in self.monitor.traces:
-            note = "same colours in every epoch" if len(self.epochs) > 1 else "colours of this epoch alone"
-            title = f"{trace_title(trace)}, epoch {epoch}"
-            pictures[f"explain/{trace}/sheet"] = sheet(given, look, trace, scale=self.scales[trace], title=title, subtitle=note)
-        if self.folder is not None:
-            write_look(self.folder / f"epoch-{epoch:04d}.npz", look, epoch=epoch)
-            pictures |= self._strips()
-            for tag, image in pictures.items():
-                name = tag.removeprefix("explain/").replace("/", "-")
-                write_png(self.folder / (f"{name}.png" if "/film/" in tag else f"epoch-{epoch:04d}-{name}.png"), image)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                for tag, image in pictures.items():
-                    logger.experiment.add_image(tag, _pixels(image), epoch, dataformats="HWC")
-                logger.experiment.flush()
-
-    def _strips(self) -> dict[str, Image.Image]:
-        """Film strips of the first explicands, from the raw maps on disk, so that memory does not grow with epochs."""
-        assert self.folder is not None
-        kept = [epoch for epoch in self.epochs if (self.folder / f"epoch-{epoch:04d}.npz").is_file()]
-        spaced = [kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(_STRIP_COLUMNS, len(kept)))]
-        files = [_read_maps(self.folder / f"epoch-{epoch:04d}.npz") for epoch in spaced]
-        given = self.monitor.explain_set
-        made = {}
-        for index in range(min(self.num_strips, given.num_images)):
-            history = {trace: np.stack([file[trace][index] for file in files]) for trace in self.monitor.traces}
-            scores = {trace: [float(file[f"score/{trace}"][index]) for file in files] for trace in self.monitor.traces}
-            made[f"explain/film/{index}"] = strip(given, index, epochs=spaced, history=history, scores=scores)
-        return made
+    def _show_the_only_look(self) -> None:
+        if len(self.epochs) == 1 and self._pictures is not None:
+            self._pictures.show_alone(self.looks["start"], self.epochs[0])
 
 
 def _alone(rows: Rows) -> list[Rows]:
@@ -163,21 +227,3 @@ def _gather(rows: Rows) -> list[Rows]:
     parts: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(parts, rows)
     return parts
-
-
-def _read_maps(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path) as file:
-        return dict(file)
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB"))
-
-
-def _pack(look: Look) -> dict[str, Any]:
-    return {"attributions": look.attributions, "scores": look.scores, "rows": look.rows, "num_forwards": look.num_forwards}
-
-
-def unpack(packed: dict[str, Any]) -> Look:
-    """A look from a checkpoint."""
-    return Look(**packed)

@@ -29,18 +29,20 @@ class ExplainConfig:
     """Attribution methods and controls, of those in docs/engine.md."""
     removal: str = "blur"
     """What stands for absent pixels: blur, black, mean, noise, random_image, inpaint; or what is taken away: colour, texture, shape."""
-    num_steps: int = 12
+    num_steps: int = 8
     """Steps of integrated gradients and of layer integrated gradients."""
     num_samples: int = 64
     """Draws of SmoothGrad and GradientSHAP; coalitions of KernelSHAP, or four a superpixel where that is more."""
-    num_masks: int = 64
-    """Masks of RISE."""
+    num_masks: int = 256
+    """Masks of RISE, at most: budget_share may allow only the first of them."""
+    budget_share: float | None = 0.15
+    """Most of the time of training that explaining may take, kept by taking fewer masks; null takes all masks whatever it costs."""
     grid_size: int = 4
     """Cells along the shorter side, of RISE, KernelSHAP and the smooth random control; 4 suits 32 px, 7 suits 224 px."""
-    corpus_size: int = 100
-    """Training images in a class corpus; the measure uses as many others."""
-    foil_size: int = 1500
-    """Random training images in the foil; the measure uses as many others."""
+    corpus_size: int = 50
+    """Training images in a class corpus; insertion and deletion are measured with half as many others. The paper takes 100."""
+    foil_size: int = 750
+    """Random training images in the foil; insertion and deletion are measured with a third as many others. The paper takes 1500."""
     curve_steps: int = 16
     """Steps of the insertion and deletion curves."""
     num_pairs: int = 16
@@ -53,6 +55,12 @@ class ExplainConfig:
     """Precision of explanations: 32, bf16 (faster, coarser: benchmarks/README.md), or auto: bf16 where the hardware has it."""
     num_strips: int = 4
     """Explicands that get a film strip."""
+    num_gallery: int = 256
+    """Validation images shown as points in the embedding projector when training ends; 0 shows none."""
+    reference: str | None = None
+    """A checkpoint of train.py that every look is compared with, as explain/<trace>/drift_reference; null: none."""
+    region: str | None = None
+    """A place to watch for shortcuts: x0,y0,x1,y1 as shares of the picture, or the path of a mask, white where watched; null: none."""
 
     def __post_init__(self) -> None:
         for view in self.views:
@@ -75,5 +83,7 @@ class ExplainConfig:
         for name, low in (
             ("every_n_epochs", 1), ("num_explicands", 1), ("num_steps", 1), ("num_samples", 2), ("num_masks", 4), ("grid_size", 2),
             ("corpus_size", 1), ("foil_size", 2), ("curve_steps", 2), ("num_pairs", 0), ("chunk_size", 1), ("num_strips", 0),
+            ("num_gallery", 0),
         ):  # fmt: skip
             between(f"explain.{name}", getattr(self, name), low)
+        between("explain.budget_share", self.budget_share, 0, 1, open_low=True)

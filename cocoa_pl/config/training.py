@@ -19,11 +19,14 @@ class RunConfig:
     """Folder that holds the folders of all runs."""
     seed: int = 0
     """Every random decision (weights, order, views, explain set, masks) is a function of this number."""
+    logger: str = "tensorboard"
+    """Where the run is shown: tensorboard, wandb (Weights & Biases), csv: metrics.csv and PNGs alone, as the others write too, or none."""
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name in {".", ".."}:
             raise ConfigError(f"run.name={self.name!r}: must be the name of one folder, without '/'")
         between("run.seed", self.seed, 0, 2**63 - 1)
+        one_of("run.logger", self.logger, ("tensorboard", "wandb", "csv", "none"))
 
 
 @dataclass

@@ -12,33 +12,59 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.metrics.maps import average_ranks, check_same_shape, ranks_from_the_top, settle, unit_peak
+from cocoa_pl.metrics.maps import average_ranks, check_same_shape, precise, ranks_from_the_top, settle, unit_peak
 
 _SIGMA, _RADIUS = 1.5, 5
 _LUMINANCE, _CONTRAST = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # K1 and K2 of the paper, at a data range of 2
 _MAPS_AT_ONCE = 4  # few enough for the processor's cache
+_FEWEST = 4  # pixels that two maps are compared on
 
 
-def spearman(first: Tensor, second: Tensor) -> Tensor:
+def spearman(first: Tensor, second: Tensor, *, valid: Tensor | None = None) -> Tensor:
     """Spearman rank correlation over pixels, with average ranks for ties; (N, H, W) twice to (N,) in [-1, 1].
 
     Two flat maps agree (1); a flat map and another one do not (0).
+
+    Args:
+        first: (N, H, W), signed.
+        second: (N, H, W).
+        valid: (N, H, W) bool, the pixels that count, ranked among themselves; NaN where there are fewer than 4. None counts all.
+
+    Raises:
+        DataError: shapes that do not fit.
 
     Example:
         >>> a = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
         >>> spearman(a, -a).tolist(), spearman(a, a**3).tolist()
         ([-1.0], [1.0])
     """
-    ranks = [average_ranks(maps.flatten(1)) for maps in (first, second)]
-    return settle(cosine(*(each - each.mean(1, keepdim=True) for each in ranks)), first, second)
+    kept = [_only(maps, valid) for maps in (first, second)]
+    ranks = [_centred_ranks(maps, valid) for maps in kept]
+    return _enough(settle(cosine(*ranks), *kept), valid)
 
 
-def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Cosine similarity over all but the first dimension, (N, ...) twice to (N,); 1 for two zero maps, 0 where only one is zero."""
-    a, b = unit_peak(first).flatten(1), unit_peak(second).flatten(1)
+def cosine(first: Tensor, second: Tensor, *, valid: Tensor | None = None) -> Tensor:
+    """Cosine similarity over all but the first dimension, (N, ...) twice to (N,); 1 for two zero maps, 0 where only one is zero.
+
+    Args:
+        first: (N, ...), signed.
+        second: (N, ...).
+        valid: as in :func:`spearman`, for maps (N, H, W).
+
+    Raises:
+        DataError: maps and ``valid`` of different shapes.
+
+    Example:
+        >>> a, valid = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]), torch.tensor([[[True, True], [True, True], [False, False]]])
+        >>> b = a.where(valid, torch.nan)
+        >>> cosine(a, b).tolist(), cosine(a, b, valid=valid).tolist()
+        ([nan], [1.0])
+    """
+    kept = [_only(maps, valid) for maps in (first, second)]
+    a, b = (unit_peak(maps).flatten(1) for maps in kept)
     norms = a.norm(dim=1), b.norm(dim=1)
     value = (a * b).sum(1) / (norms[0] * norms[1]).where(norms[0] * norms[1] > 0, 1)
-    return settle(value.where(norms[0] + norms[1] > 0, 1).clamp(-1, 1), first, second)
+    return _enough(settle(value.where(norms[0] + norms[1] > 0, 1).clamp(-1, 1), *kept), valid)
 
 
 def top_overlap(first: Tensor, second: Tensor, *, share: float = 0.1) -> Tensor:
@@ -109,3 +135,26 @@ def _blur(maps: Tensor) -> Tensor:
         for part, weight in zip(parts[1:], weights[1:], strict=True):
             maps.add_(part, alpha=weight / sum(weights))
     return maps
+
+
+def _centred_ranks(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """Ranks (N, H, W) to (N, P) with mean zero, among the valid pixels, and zero elsewhere."""
+    if valid is None:
+        ranks = average_ranks(maps.flatten(1))
+        return ranks - ranks.mean(1, keepdim=True)
+    out = ~valid.flatten(1)
+    ranks = average_ranks(precise(maps).flatten(1).masked_fill(out, math.inf))  # above all others
+    return (ranks - ((~out).sum(1, keepdim=True) + 1) / 2).masked_fill(out, 0)
+
+
+def _only(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """Maps (N, H, W), zero on pixels that do not count."""
+    if valid is None:
+        return maps
+    check_same_shape(maps, valid, what="valid pixels")
+    return maps.masked_fill(~valid, 0)
+
+
+def _enough(values: Tensor, valid: Tensor | None) -> Tensor:
+    """Values (N,), NaN where too few pixels count."""
+    return values if valid is None else values.masked_fill(valid.flatten(1).sum(1) < _FEWEST, torch.nan)

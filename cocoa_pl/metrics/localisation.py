@@ -1,6 +1,7 @@
-"""Does the attribution lie on the object? Pure functions of attributions and object masks, one value an explicand.
+"""Does the attribution lie on the object, or on the border? Pure functions of attributions and masks, one value an explicand.
 
-Conventions for flat maps, NaN and empty masks: :mod:`cocoa_pl.metrics.maps`. Chance is the object's share of the image.
+Conventions for flat maps, NaN and empty masks: :mod:`cocoa_pl.metrics.maps`. Chance is the share of the image that the object, or the
+border, takes.
 """
 
 from __future__ import annotations
@@ -64,6 +65,52 @@ def mask_auroc(attributions: Tensor, masks: Tensor) -> Tensor:
     num_out = inside.shape[1] - num_in
     rank_sum = (average_ranks(attributions.flatten(1)) * inside).sum(1)
     return settle((rank_sum - num_in * (num_in + 1) / 2) / (num_in * num_out), attributions)
+
+
+def border_share(attributions: Tensor, *, width: float = 0.125) -> Tensor:
+    """Share of the attribution's magnitude that lies in the outer frame of the image; (N, H, W) to (N,) in [0, 1].
+
+    Objects rarely touch the frame: much of a map there hints at backgrounds, at captions, or at the padding of convolutions. Read it beside
+    chance, the mean of :func:`border_mask`.
+
+    Args:
+        attributions: (N, H, W), signed; evidence against counts like evidence for.
+        width: of the frame, as a share of the shorter side.
+
+    Raises:
+        ConfigError: a width outside (0, 0.5).
+        DataError: attributions that are not (N, H, W).
+
+    Example:
+        >>> maps = torch.zeros(2, 4, 4)
+        >>> maps[0, 0, 0], maps[0, 1, 1] = -1, 3
+        >>> border_share(maps).tolist(), float(border_mask(4, 4).float().mean())
+        ([0.25, 0.75], 0.75)
+    """
+    frames = border_mask(*attributions.shape[-2:], width=width).to(attributions.device).expand_as(attributions)
+    return energy_inside(attributions.abs(), frames)
+
+
+def border_mask(height: int, width_px: int, *, width: float = 0.125) -> Tensor:
+    """The outer frame, (H, W) bool, ``width`` of the shorter side thick and at least one pixel.
+
+    Args:
+        height, width_px: of the image, in pixels.
+        width: of the frame, as a share of the shorter side.
+
+    Raises:
+        ConfigError: a width outside (0, 0.5).
+
+    Example:
+        >>> border_mask(3, 4).int().tolist()
+        [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
+    """
+    if not 0 < width < 0.5:
+        raise ConfigError(f"width={width}: must be above 0 and below 0.5 of the shorter side")
+    thickness = max(1, round(width * min(height, width_px)))
+    frame = torch.ones(height, width_px, dtype=torch.bool)
+    frame[thickness : height - thickness, thickness : width_px - thickness] = False
+    return frame
 
 
 def dilate(masks: Tensor, radius: float) -> Tensor:

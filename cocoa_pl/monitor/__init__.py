@@ -1,5 +1,10 @@
 """Watching an encoder: looks at it, what changed between them and whether that is real, warnings, what it all comes to."""
 
-from cocoa_pl.monitor.monitor import Gather, Look, Monitor, Rows
+from cocoa_pl.monitor.alerts import Alert, Alerts
+from cocoa_pl.monitor.budget import Budget, Stopwatch
+from cocoa_pl.monitor.look import Gather, Look, Rows
+from cocoa_pl.monitor.monitor import Monitor
+from cocoa_pl.monitor.reading import Reading, read
+from cocoa_pl.monitor.summary import RunHistory, summarise
 
-__all__ = ["Gather", "Look", "Monitor", "Rows"]
+__all__ = ["Alert", "Alerts", "Budget", "Gather", "Look", "Monitor", "Reading", "Rows", "RunHistory", "Stopwatch", "read", "summarise"]

@@ -21,7 +21,6 @@ METHOD_NAMES = {
     "smooth_random": "Smooth random", "centre_bias": "Centre bias", "edges": "Edges",
 }  # fmt: skip
 _SHEET_ROWS, _SHEET_PANELS = 4, 32
-_EPS = 1e-12
 
 
 def trace_title(trace: str) -> str:
@@ -40,8 +39,10 @@ def scales(look: Look) -> dict[str, float]:
     return {trace: robust_scale(maps.numpy()) for trace, maps in look.attributions.items()}
 
 
-def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "", page: int = 0) -> Image.Image:
-    """Views of each explicand, their maps on one scale, the score under each; a few explicands a page."""
+def sheet(
+    given: ExplainSet, look: Look, trace: str, *, scale: float, title: str, subtitle: str = "", page: int = 0, flags: Sequence[str] = ()
+) -> Image.Image:  # fmt: skip
+    """Views of each explicand, their maps on one scale, score and flag under each; a few explicands a page."""
     num = given.num_images
     shown = range(num)[page * _rows(given) : (page + 1) * _rows(given)]
     pictures, maps, scores = to_bytes(given.explicands), look.attributions[trace].numpy(), look.score_of(trace)
@@ -52,7 +53,7 @@ def sheet(given: ExplainSet, look: Look, trace: str, *, scale: float, title: str
                 attribution=maps[v * num + e],
                 caption=view.replace("_", " + "),
                 score=float(scores[v * num + e]),
-                flag="flat" if np.abs(maps[v * num + e]).max() <= _EPS else "",
+                flag=flags[v * num + e] if flags else "",
                 held_out=not (given.seen[v] or view == "original"),
             )
             for v, view in enumerate(given.views)
@@ -74,12 +75,11 @@ def _rows(given: ExplainSet) -> int:
 
 def strip(
     given: ExplainSet, index: int, *, epochs: Sequence[int], history: Mapping[str, NDArray[np.float32]],
-    scores: Mapping[str, Sequence[float]],
+    scores: Mapping[str, Sequence[float]], flags: Mapping[str, Sequence[str]], scales: Mapping[str, float],
 ) -> Image.Image:  # fmt: skip
     """The original view of explicand ``index`` over epochs; ``history`` holds (epochs, H, W) for each trace."""
     rows = [
-        StripRow(trace_title(trace), maps, scale=robust_scale(maps), scores=scores[trace], flags=_flags(maps))
-        for trace, maps in history.items()
+        StripRow(trace_title(trace), maps, scale=scales[trace], scores=scores[trace], flags=flags[trace]) for trace, maps in history.items()
     ]
     return film_strip(to_bytes(given.explicands[index : index + 1])[0], rows, epochs=epochs, title=name_of(given, index))
 
@@ -94,7 +94,3 @@ def to_bytes(images: Tensor) -> NDArray[np.uint8]:
     """Images (N, 3, H, W) in [0, 1] to (N, H, W, 3) uint8."""
     array: NDArray[np.uint8] = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return array
-
-
-def _flags(maps: NDArray[np.float32]) -> list[str]:
-    return ["flat" if np.abs(one).max() <= _EPS else "" for one in maps]

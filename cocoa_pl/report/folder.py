@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,35 +12,38 @@ import numpy as np
 
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.files import write_arrays, write_bytes, write_json, write_png
-from cocoa_pl.monitor import Look
+from cocoa_pl.monitor import Look, Reading
 from cocoa_pl.report.figures import name_of, num_pages, scales, sheet, trace_title
 
 SCHEMA_VERSION = 1
 _PAGES_SHOWN = 5  # in report.md; the folder has all
 
 
-def write_look(path: Path, look: Look, *, epoch: int | None) -> None:
-    """Raw float maps and scores of a look: ``<trace>`` (V * E, H, W) and ``score/<trace>`` (V * E,) in one compressed npz."""
-    arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
+def write_look(path: Path, look: Look, *, epoch: int | None, flags: Mapping[str, Sequence[str]]) -> None:
+    """A look as one compressed npz: ``<trace>`` (V * E, H, W) raw float maps; ``score/<trace>``, ``reliability/<trace>``, ``flag/<trace>``
+    (V * E,).""" arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
     arrays |= {f"score/{trace}": look.score_of(trace).numpy() for trace in look.attributions}
+    arrays |= {f"reliability/{trace}": look.reliability(trace).numpy() for trace in look.attributions}
+    arrays |= {f"flag/{trace}": np.array(list(of_trace), dtype=np.str_) for trace, of_trace in flags.items()}
     arrays["epoch"] = np.array(-1 if epoch is None else epoch)
     write_arrays(path, arrays)
 
 
 def write_report(
-    folder: Path, given: ExplainSet, look: Look, scalars: Mapping[str, float], *, config: Mapping[str, Any], checkpoint: Path, epoch: int
+    folder: Path, reading: Reading, *, config: Mapping[str, Any], checkpoint: Path, epoch: int
 ) -> None:  # fmt: skip
     """Write ``report.json``, ``report.md``, ``attributions.npz`` and ``heatmaps/*.png``.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
-    colour_scales = scales(look)
-    write_look(folder / "attributions.npz", look, epoch=epoch)
+    given, look, scalars = reading.given, reading.look, reading.scalars
+    colour_scales, flags = scales(look), {trace: reading.flags(trace) for trace in look.attributions}
+    write_look(folder / "attributions.npz", look, epoch=epoch, flags=flags)
     for trace, scale in colour_scales.items():
         for page in range(num_pages(given)):
             title = f"{trace_title(trace)}, epoch {epoch}"
-            picture = sheet(given, look, trace, scale=scale, title=title, subtitle=checkpoint.name, page=page)
+            picture = sheet(given, look, trace, scale=scale, title=title, subtitle=checkpoint.name, page=page, flags=flags[trace])
             write_png(folder / "heatmaps" / _sheet_name(trace, page), picture)
     write_json(
         folder / "report.json",
@@ -58,6 +61,7 @@ def write_report(
                         trace: {view: float(look.score_of(trace)[v * given.num_images + e]) for v, view in enumerate(given.views)}
                         for trace in look.attributions
                     },
+                    "reliability": {trace: float(look.reliability(trace)[e]) for trace in look.attributions},
                 }
                 for e in range(given.num_images)
             ],

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.metrics.agreement import cosine, spearman, ssim, top_overlap
-from cocoa_pl.metrics.localisation import dilate, energy_inside, mask_auroc, pointing_game
+from cocoa_pl.metrics.localisation import border_mask, border_share, dilate, energy_inside, mask_auroc, pointing_game
 from cocoa_pl.metrics.maps import average_ranks, rank_spans
 
 DRAW = torch.Generator().manual_seed(0)
@@ -161,3 +161,30 @@ def test_no_object_is_neither_found_nor_missed() -> None:
 def test_masks_of_another_size_are_refused() -> None:
     with pytest.raises(DataError, match=r"attributions \(6, 5, 8\) and masks \(6, 5, 7\): both must be"):
         energy_inside(SMOOTH, MASKS[..., :7])
+
+
+@pytest.mark.parametrize(("width", "thickness"), [(0.01, 1), (0.2, 2), (0.49, 5)])
+def test_border_share_equals_a_loop(width: float, thickness: int) -> None:
+    maps = torch.randn(3, 14, 10, generator=DRAW)
+    expected = []
+    for image in maps.double().numpy():
+        inner = np.abs(image[thickness:-thickness, thickness:-thickness]).sum()
+        expected.append(1 - inner / np.abs(image).sum())
+    np.testing.assert_allclose(border_share(maps, width=width).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(border_share(-maps * 1e-30, width=width).numpy(), expected, atol=1e-6)
+    area = 1 - (14 - 2 * thickness) * (10 - 2 * thickness) / 140
+    assert float(border_mask(14, 10, width=width).double().mean()) == pytest.approx(area)
+
+
+def test_flat_maps_reach_the_border_by_chance_and_broken_ones_have_no_share() -> None:
+    maps = torch.stack([torch.zeros(16, 16), torch.full((16, 16), -3.0), torch.full((16, 16), torch.nan)])
+    chance = border_mask(16, 16).float().mean()
+    torch.testing.assert_close(border_share(maps), torch.stack([chance, chance, chance * torch.nan]), equal_nan=True)
+
+
+@pytest.mark.parametrize("width", [0, 0.5, -1, float("nan")])
+def test_a_frame_without_an_inside_is_refused(width: float) -> None:
+    with pytest.raises(ConfigError, match=r"width=.*: must be above 0 and below 0\.5"):
+        border_share(SMOOTH, width=width)
+    with pytest.raises(DataError, match=r"both must be \(N, H, W\)"):
+        border_share(SMOOTH[0])

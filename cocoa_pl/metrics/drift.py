@@ -1,0 +1,189 @@
+"""Did a map change, or would it have come out as differently by chance? Changes of maps against the noise that they have.
+
+A map is a mean over random masks, towards a direction that is a mean over a random foil: had other masks and another foil been drawn, it
+would have come out as a + e. :class:`NoisyMaps` holds what is known of e. Maps are compared when centred and of unit length, so that a
+change of scale is none:
+
+    correlation r = <a, b>        change |a - b|^2 = 2 - 2 r        noise of the change V = kappa (|e_a|^2 + |e_b|^2)
+
+kappa is 1 for independent noise and falls to 0 where both maps share theirs, as maps of two epochs with the same masks and foil do. If
+nothing changed, |a - b|^2 / V follows an F distribution with as many degrees of freedom as e has independent directions, and as V was
+estimated with. The interval of the change is that of the non-centrality of F (Steiger, "Beyond the F test", Psychological Methods 9, 2004).
+The correlation that maps without noise would have is Spearman's correction for attenuation (1904), less the noise that is shared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.special import ncfdtr
+from torch import Tensor
+
+from cocoa_pl.errors import ConfigError
+from cocoa_pl.metrics.agreement import spearman
+from cocoa_pl.metrics.maps import check_same_shape, precise
+
+_TINY = 1e-12
+_BISECTIONS = 60
+_LARGEST = 1e7  # non-centrality beyond which a change is certain, and the distribution function of little use
+
+
+@dataclass(frozen=True)
+class NoisyMaps:
+    """Maps with what is known of their noise.
+
+    Attributes:
+        maps: (N, H, W).
+        draw: (N, H, W), one draw of their error, of NaN where there is none to be had. Maps that share masks and foil share it too, which
+            is how the shared part is found out.
+        variance: (N,), the expected squared length of the centred error.
+        dims: (N,), independent directions of the error.
+        df: (N,), degrees of freedom with which ``variance`` was estimated.
+    """
+
+    maps: Tensor
+    draw: Tensor
+    variance: Tensor
+    dims: Tensor
+    df: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> NoisyMaps:
+        """Some of the maps."""
+        return NoisyMaps(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """How each of N maps changed.
+
+    Attributes:
+        drift: (N,), 1 - Spearman's rank correlation of the maps as they are.
+        corrected: (N,), 1 - correlation that maps without noise would have; NaN where noise outweighs a map.
+        low: (N,), lower end of its interval, 0 where the change is within the noise.
+        high: (N,), upper end.
+        flagged: (N,) bool, whether the change exceeds the noise: the interval leaves out 0.
+        covariance: (N,), the correlation of the maps less what shared noise adds to it.
+        signal: (N,), the correlation that noise leaves to equal maps, 0 where it outweighs one: corrected = 1 - covariance / signal.
+    """
+
+    drift: Tensor
+    corrected: Tensor
+    low: Tensor
+    high: Tensor
+    flagged: Tensor
+    covariance: Tensor
+    signal: Tensor
+
+
+def signal_share(noisy: NoisyMaps) -> Tensor:
+    """Reliability (N,) in [0, 1]: the share of a map's squared length that is no noise, the correlation to expect with a second run.
+
+    Example:
+        >>> maps = torch.tensor([[[1.0, -1.0]], [[0.0, 0.0]]])
+        >>> noisy = NoisyMaps(maps, torch.zeros_like(maps), torch.tensor([0.5, 0.0]), torch.ones(2), torch.ones(2))
+        >>> signal_share(noisy).tolist()
+        [0.75, 1.0]
+    """
+    return (1 - _relative_noise(noisy)).clamp_min(0).float()
+
+
+def change(first: NoisyMaps, second: NoisyMaps, *, confidence: float = 0.95) -> Change:
+    """How maps changed, and whether by more than redrawing masks and foil would have changed them.
+
+    Args:
+        first: N maps.
+        second: N others, of the same explicands.
+        confidence: of the intervals; a map that did not change is flagged with a probability of (1 - confidence) / 2.
+
+    Raises:
+        ConfigError: a confidence outside (0, 1).
+        DataError: shapes that do not fit.
+
+    Example:
+        >>> maps = torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> sure = NoisyMaps(maps, torch.zeros_like(maps), torch.zeros(1), torch.ones(1), torch.ones(1))
+        >>> same, other = change(sure, sure), change(sure, NoisyMaps(-maps, sure.draw, sure.variance, sure.dims, sure.df))
+        >>> same.flagged.tolist(), other.flagged.tolist(), round(float(other.corrected))
+        ([False], [True], 2)
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence={confidence}: must be between 0 and 1")
+    check_same_shape(first.maps, second.maps, what="the others")
+    (a, draw_a), (b, draw_b) = _unit(first), _unit(second)
+    noise_a, noise_b = _relative_noise(first), _relative_noise(second)
+    correlation = (a * b).sum(1)
+    kappa = _unshared(draw_a, draw_b)
+    noise = kappa * (noise_a + noise_b)
+    shared = (1 - kappa) * (noise_a + noise_b) / 2
+    signal = ((1 - noise_a).clamp_min(0) * (1 - noise_b).clamp_min(0)).sqrt()
+    known = signal.where(signal > 0, torch.nan)
+    moved = 2 - 2 * correlation  # |a - b|^2
+
+    def drift_of(squared: Tensor) -> Tensor:
+        """1 - correlation without noise, from the squared distance of the maps without noise."""
+        return (1 - ((1 - noise_a) + (1 - noise_b) - squared) / (2 * known)).clamp(0, 2)
+
+    low, high = _change_interval(moved, noise, (first.dims + second.dims) / 2, first.df + second.df, confidence)
+    corrected = (1 - (correlation - shared) / known).clamp(0, 2)
+    flagged = low > 0
+    return Change(
+        drift=1 - spearman(first.maps, second.maps),
+        corrected=corrected.float(),
+        low=torch.minimum(drift_of(low).where(flagged, 0), corrected).float(),
+        high=torch.maximum(drift_of(high), corrected).float(),
+        flagged=flagged & torch.isfinite(correlation),
+        covariance=(correlation - shared).float(),
+        signal=signal.float(),
+    )
+
+
+def _unit(noisy: NoisyMaps) -> tuple[Tensor, Tensor]:
+    """Centred maps of unit length, (N, P), and their draws on the same scale; zeros for a flat map."""
+    maps, draw = (precise(each).flatten(1) for each in (noisy.maps, noisy.draw))
+    maps, draw = (each - each.mean(1, keepdim=True) for each in (maps, draw))
+    length = maps.norm(dim=1, keepdim=True).clamp_min(_TINY)
+    return maps / length, draw / length
+
+
+def _relative_noise(noisy: NoisyMaps) -> Tensor:
+    """Noise (N,) as a share of the squared length of the centred map; a flat map has none."""
+    maps = precise(noisy.maps).flatten(1)
+    squared = (maps - maps.mean(1, keepdim=True)).square().sum(1)
+    return precise(noisy.variance).where(squared > _TINY**2, 0) / squared.clamp_min(_TINY**2)
+
+
+def _unshared(first: Tensor, second: Tensor) -> Tensor:
+    """kappa: the squared length of the difference of all draws, against that of independent ones; 1 where there are no draws."""
+    known = torch.isfinite(first).all(1) & torch.isfinite(second).all(1)
+    apart = first[known].square().sum() + second[known].square().sum()
+    if not bool(apart > 0):
+        return torch.ones((), dtype=first.dtype, device=first.device)
+    return ((first[known] - second[known]).square().sum() / apart).clamp(0, 1)
+
+
+def _change_interval(moved: Tensor, noise: Tensor, dims: Tensor, df: Tensor, confidence: float) -> tuple[Tensor, Tensor]:
+    """The interval (N,), (N,) of the squared distance without noise, from the one observed."""
+    exact = noise <= _TINY  # nothing was left to chance: any change is real
+    moved = moved.where(moved > 1e-9, 0)
+    across, known, ratio = (each.double().cpu().numpy() for each in (dims.clamp_min(1), df.clamp_min(1), moved / noise.clamp_min(_TINY)))
+    ends = [_non_centrality(across, known, ratio, probability) for probability in ((1 + confidence) / 2, (1 - confidence) / 2)]
+    scale = noise / dims.clamp_min(1)
+    low, high = (torch.from_numpy(end).to(moved) * scale for end in ends)
+    return low.where(~exact, moved), high.where(~exact, moved)
+
+
+def _non_centrality(
+    dims: np.ndarray, df: np.ndarray, ratio: np.ndarray, probability: float
+) -> np.ndarray:  # fmt: skip
+    """The non-centrality (N,) under which F is at most ``ratio`` with ``probability``, 0 where none is so low; by bisection."""
+    ratio = np.nan_to_num(ratio, nan=0.0, posinf=_LARGEST)
+    lower, upper = np.zeros_like(ratio), 2 * dims * ratio + 100 * dims + 100
+    far = ratio > _LARGEST / 100  # there F is as good as its mean: (dims + non-centrality) / dims
+    for _ in range(_BISECTIONS):
+        middle = (lower + upper) / 2
+        below = ncfdtr(dims, df, middle, ratio) > probability  # falls as the non-centrality rises
+        lower, upper = np.where(below, middle, lower), np.where(below, upper, middle)
+    found = np.where(ncfdtr(dims, df, 0.0, ratio) > probability, (lower + upper) / 2, 0.0)
+    return np.where(far, dims * ratio, found)

@@ -1,0 +1,123 @@
+"""Maps of a share of the rows with all that tells their noise and their change, from as few passes as the methods allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cocoa_pl.explainer import Explainer
+from cocoa_pl.explanation import Explanation
+from cocoa_pl.monitor.budget import Stopwatch
+from cocoa_pl.monitor.look import Rows
+from cocoa_pl.monitor.noise import NUM_CONTRASTS, mean_squared_cosine, squared_length
+from cocoa_pl.monitor.references import References, towards
+from cocoa_pl.registry import CONTROLS
+from cocoa_pl.rng import derive_seed
+from cocoa_pl.targets import stack
+from cocoa_pl.types import Attribution, Baseline, Target
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Maps of this process's rows, and what is known of them."""
+
+    rows: Rows
+    baseline: Baseline
+    num_samples: dict[str, int]
+    dims: dict[str, float]
+
+
+def explain_with_noise(
+    explainer: Explainer, images: Tensor, *, rows: Tensor, originals: Tensor, num_originals: int, reference: References,
+    previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch,
+) -> Explained:  # fmt: skip
+    """Explain rows towards their directions, their contrasts and the directions of the look before.
+
+    A method that masks answers all three from the same passes. One that follows gradients pays for each target: its contrasts are sketched,
+    and the directions of the look before are asked about for the original views alone. A control knows of no score and gets neither.
+
+    Args:
+        explainer: with the methods.
+        images: (N, 3, H, W), the rows' images.
+        rows: (N,), positions in the explain set.
+        originals: (N,), the original that each row is a view of.
+        num_originals: E; rows below are original views.
+        reference: of the encoder.
+        previous: suffix to directions (E, D); empty in a first look.
+        seed: of masks and contrasts.
+        stopwatch: told how long masking took.
+    """
+    directions = reference.directions()
+    suffixes, masks = list(directions), derive_seed(seed, "masks")
+    main: Target = towards(directions, originals)
+    contrasts = reference.contrasts(rows, originals, seed=seed)
+    before = towards({suffix: each.to(images.device) for suffix, each in previous.items()}, originals) if previous else None
+    plain = (rows < num_originals).nonzero()[:, 0]
+    methods = explainer.attributions
+    controls = {name: method for name, method in methods.items() if name in CONTROLS}
+    sketched = {name: method for name, method in methods.items() if hasattr(method, "sketch")}
+    masking = {name: method for name, method in methods.items() if name not in controls and name not in sketched}
+
+    def run(chosen: Mapping[str, Attribution], target: Target, some: Tensor | None = None) -> Explanation:
+        own = Explainer(explainer.encoder, attributions=chosen, removal=explainer.removal, chunk_size=explainer.chunk_size)
+        return own.explain(images if some is None else images[some], target, seed=masks)
+
+    made, spread, fixed = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
+    first = run({**sketched, **controls}, main)
+    known: list[Explanation] = [first]
+    made |= first.attributions
+    if sketched:
+        sketches: dict[str, Attribution] = {name: _sketch(method) for name, method in sketched.items()}
+        spread |= run(sketches, contrasts).attributions
+        if before is not None and len(plain):
+            fixed |= run(
+                sketched, towards({suffix: each.to(images.device) for suffix, each in previous.items()}, originals[plain]), plain
+            ).attributions
+    if masking:
+        with stopwatch.masking(images.device):
+            whole = run(masking, stack([main, contrasts, *([] if before is None else [before])]))
+        known.append(whole)
+        num, num_contrasts = len(suffixes), len(contrasts.names)
+        for name, maps in whole.attributions.items():
+            made[name], spread[name] = maps[:num], maps[num : num + num_contrasts]
+            if before is not None:
+                fixed[name] = maps[num + num_contrasts :, plain]
+    if previous:
+        fixed |= {name: first.attributions[name][:, plain] for name in controls}
+    out: Rows = {f"score/{suffix}": first.scores[k] for k, suffix in enumerate(suffixes)}
+    for name, maps in made.items():
+        told = next(each for each in known if name in each.attributions)
+        for k, suffix in enumerate(suffixes):
+            out |= _noise_of(f"{name}{suffix}", maps[k], told, name, k, spread.get(name))
+            if name in fixed:
+                out[f"fixed/{name}{suffix}"] = fixed[name][k]
+    return Explained(
+        out, first.baseline, {name: num for each in known for name, num in each.num_samples.items()},
+        {name: dims for each in known for name, dims in each.dims.items()},
+    )  # fmt: skip
+
+
+def _noise_of(trace: str, maps: Tensor, told: Explanation, name: str, k: int, spread: Tensor | None) -> Rows:
+    """Map (N, H, W) of a trace, a draw of its error, and the sizes of both parts of that error."""
+    num = len(spread) // NUM_CONTRASTS if spread is not None else 0
+    contrasts = maps.new_zeros(NUM_CONTRASTS, *maps.shape) if spread is None else spread[k::num]  # contrast by contrast, K targets each
+    draw, monte_carlo = contrasts[0], torch.zeros(len(maps), device=maps.device)
+    if name in told.standard_errors:
+        monte_carlo = told.standard_errors[name][k].square().flatten(1).sum(1)
+        draw = draw + told.draws[name][k] if name in told.draws else torch.full_like(draw, torch.nan)
+    return {
+        f"map/{trace}": maps,
+        f"draw/{trace}": draw,
+        f"monte_carlo/{trace}": monte_carlo,
+        f"references/{trace}": squared_length(contrasts).mean(0),
+        f"cosines/{trace}": mean_squared_cosine(contrasts),
+    }
+
+
+def _sketch(method: Any) -> Attribution:
+    made: Attribution = method.sketch()
+    return made

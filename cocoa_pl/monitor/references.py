@@ -1,0 +1,95 @@
+"""Encoded originals, corpora and foils: everything that a direction is made of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.errors import DivergedError
+from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs
+from cocoa_pl.registry import TARGETS
+from cocoa_pl.targets import DirectionTarget, cocoa, stack
+from cocoa_pl.targets.base import normalize
+from cocoa_pl.types import Target
+
+
+@dataclass(frozen=True)
+class References:
+    """What the explicands of an explain set are compared with, in the representation of one encoder."""
+
+    originals: Tensor  # (E, D)
+    labels: Tensor | None  # (E,), position in ``classes``
+    classes: tuple[int, ...]
+    foils: tuple[Tensor, Tensor]  # explaining and measuring, (F, D) each
+    corpora: tuple[Tensor, Tensor]  # explaining and measuring, (L, M, D) each
+
+    @staticmethod
+    def encode(given: ExplainSet, encoder: FrozenEncoder, chunk_size: int | None) -> References:
+        """Encode them; every process does, so that none waits for another.
+
+        Raises:
+            DivergedError: a representation is not finite.
+        """
+        originals = encoder.encode(given.explicands[: given.num_images], chunk_size=chunk_size)
+        foils = tuple(encoder.encode(images, chunk_size=chunk_size) for images in (given.foil, given.measure_foil))
+        corpora = [originals.new_zeros(0, 0, originals.shape[1])] * 2
+        if given.classes:
+            corpora = [
+                encoder.encode(images.flatten(0, 1), chunk_size=chunk_size).reshape(*images.shape[:2], -1)
+                for images in (given.corpora, given.measure_corpora)
+            ]
+        if not all(bool(torch.isfinite(reps).all()) for reps in (originals, *foils, *corpora)):
+            raise DivergedError("the encoder's representations hold NaN or infinite values; training has diverged")
+        labels = None if given.labels is None else torch.tensor([given.classes.index(label) for label in given.labels.tolist()])
+        return References(originals, labels, given.classes, (foils[0], foils[1]), (corpora[0], corpora[1]))
+
+    def directions(self, *, measure: bool = False) -> dict[str, Tensor]:
+        """Directions (E, D) of COCOA towards the original image ("") and, with labels, towards its class ("-class")."""
+        foil, corpora = self.foils[measure], self.corpora[measure]
+        made = {"": cocoa(self.originals[:, None], foil)}
+        if self.labels is not None:
+            made["-class"] = cocoa(corpora[self.labels], foil)
+        return {suffix: target.directions[0] for suffix, target in made.items()}
+
+    def contrasts(self, rows: Tensor, images: Tensor, *, seed: int) -> DirectionTarget:
+        """Draws of the error of every direction, contrast by contrast, for rows (N,) of originals images (N,): G x K targets."""
+        foil, corpora = normalize(self.foils[0]), normalize(self.corpora[0])
+        made = []
+        for number in range(NUM_CONTRASTS):
+            signs = balanced_signs(rows, len(foil), seed=seed, contrast=number).to(foil)
+            of_foil = signs @ foil / -len(foil)
+            made.append(of_foil)
+            if self.labels is not None:
+                own = corpora[self.labels[images]]  # (N, M, D)
+                signs = balanced_signs(rows, own.shape[1], seed=seed, contrast=number).to(foil)
+                made.append(of_foil + torch.einsum("nm,nmd->nd", signs, own) / own.shape[1])
+        return DirectionTarget(torch.stack(made), names=[f"contrast {number}" for number in range(len(made))])
+
+    def pair_targets(
+        self, labels: Tensor, kinds: Sequence[str], encoder: FrozenEncoder, images: Tensor, chunk_size: int | None
+    ) -> tuple[Target, list[str]]:
+        """For every kind its targets of each pair: towards the left and the right class, or a single one where no class enters."""
+        sides = [self.corpora[0][[self.classes.index(label) for label in column]] for column in labels.T.tolist()]
+        own, foil = encoder.encode(images, chunk_size=chunk_size), self.foils[0]
+        made: list[tuple[str, Target]] = []
+        for kind in kinds:
+            make = TARGETS.load(kind)
+            wanted = inspect.signature(make).parameters
+            others = {"foil_reps": foil} if "foil_reps" in wanted else {}
+            if "corpus_reps" in wanted:
+                made += [(kind, make(corpus_reps=side, **others)) for side in sides]
+            else:
+                made.append((kind, make(explicand_reps=own, **others)))
+        return stack([target for _, target in made]), [kind for kind, _ in made]
+
+
+def towards(directions: Mapping[str, Tensor], images: Tensor) -> DirectionTarget:
+    """A target of the directions (E, D) of each suffix for rows of originals images (N,)."""
+    names = [suffix.lstrip("-") or "self" for suffix in directions]
+    return DirectionTarget(torch.stack([each[images] for each in directions.values()]), names=names)
