@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         quantus_arrays,
     )
     from cocoa_pl.build import load_encoder
+    from cocoa_pl.callbacks.explanation import ExplanationCallback
+    from cocoa_pl.callbacks.watching import watch
     from cocoa_pl.data.corpora import by_class, by_ids, clusters, from_folder, neighbours, random_foil
     from cocoa_pl.encoding import FrozenEncoder
     from cocoa_pl.explainer import Explainer
@@ -74,6 +76,8 @@ _PLACES = {
         "quantus_arrays",
     ),
     "cocoa_pl.build": ("load_encoder",),
+    "cocoa_pl.callbacks.explanation": ("ExplanationCallback",),
+    "cocoa_pl.callbacks.watching": ("watch",),
     "cocoa_pl.data.corpora": (
         "by_class",
         "by_ids",
@@ -133,6 +137,7 @@ __all__ = [
     "DirectionTarget",
     "Explainer",
     "Explanation",
+    "ExplanationCallback",
     "FromCaptum",
     "FrozenEncoder",
     "GradCam",
@@ -184,6 +189,7 @@ __all__ = [
     "separation",
     "stack",
     "t_interval",
+    "watch",
 ]
 
 

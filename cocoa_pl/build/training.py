@@ -8,12 +8,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from cocoa_pl.build.data import build_explain_set
 from cocoa_pl.build.explaining import build_monitor, freeze, load_encoder
 from cocoa_pl.build.precision import device_type, native_precision
+from cocoa_pl.callbacks.averaging import averaged
 from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, StopGracefully
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
 from cocoa_pl.callbacks.csv_logger import CsvLogger
@@ -76,11 +77,7 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
     monitor = build_monitor(config, build_explain_set(config, splits))
 
     def frozen(module: Any) -> FrozenEncoder:
-        for callback in module.trainer.callbacks if module._trainer is not None else []:
-            if isinstance(callback, WeightAveraging) and callback._average_model is not None:
-                averaged: Any = callback._average_model.module
-                return freeze(averaged, config, device=module.device)
-        return freeze(module, config, device=module.device)
+        return freeze(averaged(module), config, device=module.device)
 
     explain = config.explain
     return ExplanationCallback(

@@ -14,6 +14,7 @@ import torch.distributed
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
+from cocoa_pl.callbacks.averaging import behind_averaging
 from cocoa_pl.callbacks.boards import boards_of
 from cocoa_pl.callbacks.pages import close_pages, open_pages
 from cocoa_pl.callbacks.pictures import Pictures
@@ -72,6 +73,7 @@ class ExplanationCallback(Callback):
         return self._monitor
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.callbacks = behind_averaging(self, trainer.callbacks)  # type: ignore[attr-defined]
         if not isinstance(self._monitor, Monitor):
             self._monitor = self._monitor(trainer, pl_module)
         if self.budget.most is None:

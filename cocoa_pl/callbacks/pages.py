@@ -18,7 +18,7 @@ def open_pages(boards: Sequence[Board], monitor: Monitor, look: Look, known: Ite
     given = monitor.explain_set
     logged = Logged(
         traces=monitor.traces, views=given.views, labelled=given.labels is not None, masks=given.masks is not None,
-        patch=given.patches is not None, region=given.region is not None, reference=reference,
+        components=tuple(given.components), patch=given.patches is not None, region=given.region is not None, reference=reference,
     )  # fmt: skip
     seen = [view for view, is_seen in zip(given.views, given.seen, strict=True) if is_seen]
     for board in boards:

@@ -16,7 +16,7 @@ import numpy as np
 from cocoa_pl.callbacks.boards import Board
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.files import png_bytes, write_bytes, write_json
-from cocoa_pl.monitor import Look, Reading
+from cocoa_pl.monitor import Look, Reading, read
 from cocoa_pl.report.figures import scales, sheet, strip, trace_title
 from cocoa_pl.report.folder import write_look
 from cocoa_pl.viz.strip import spaced
@@ -60,7 +60,8 @@ class Pictures:
             return
         if len(epochs) == 2:
             self._set_scales(look)
-            self._publish(self._sheets(start, epochs[0], {}), epochs[0])
+            untrained = read(self.given, start)
+            self._publish(self._sheets(start, epochs[0], {trace: untrained.flags(trace) for trace in self.scales}), epochs[0])
         pictures = self._sheets(look, epoch, flags)
         if self.folder is not None:
             pictures |= self._strips(epochs)
@@ -86,20 +87,12 @@ class Pictures:
             board.flush()
 
     def _sheets(self, look: Look, epoch: int, flags: Mapping[str, Sequence[str]]) -> dict[str, bytes]:
-        return {
-            f"explain/{trace}/sheet": png_bytes(
-                sheet(
-                    self.given,
-                    look,
-                    trace,
-                    scale=self.scales[trace],
-                    title=f"{trace_title(trace)}, epoch {epoch}",
-                    subtitle="same colours in every epoch",
-                    flags=flags.get(trace, ()),
-                )  # fmt: skip
-            )
-            for trace in look.attributions
-        }
+        made = {}
+        for trace, scale in self.scales.items():
+            title, note = f"{trace_title(trace)}, epoch {epoch}", "same colours in every epoch"
+            picture = sheet(self.given, look, trace, scale=scale, title=title, subtitle=note, flags=flags.get(trace, ()))
+            made[f"explain/{trace}/sheet"] = png_bytes(picture)
+        return made
 
     def _strips(self, epochs: Sequence[int]) -> dict[str, bytes]:
         """Film strips of the first explicands, from the raw maps on disk, so that memory does not grow with epochs."""

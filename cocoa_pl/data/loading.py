@@ -69,9 +69,9 @@ class ViewDataset(Dataset[Batch]):
         if self.transform is None:
             return ()
         made = []
-        with _global_rng_restored():
+        with global_rng_restored():
             for epoch, i in keys:
-                _seed_global_rng(derive_seed(self.seed, "views", epoch, i))
+                seed_global_rng(derive_seed(self.seed, "views", epoch, i))
                 made.append(self.transform(self.source.picture(i)))
         return tuple(torch.stack(list(views)) for views in zip(*made, strict=True))
 
@@ -200,14 +200,16 @@ def _as_it_is(batch: _T) -> _T:
     return batch
 
 
-def _seed_global_rng(seed: int) -> None:
+def seed_global_rng(seed: int) -> None:
+    """Seed the global generators of torch (the CPU's), numpy and Python, which transforms draw from."""
     torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would also touch the accelerators
     np.random.seed(seed % 2**32)  # noqa: NPY002 Lightly draws from numpy's global generator
     random.seed(seed)
 
 
 @contextmanager
-def _global_rng_restored() -> Iterator[None]:
+def global_rng_restored() -> Iterator[None]:
+    """Whatever is drawn inside from the global generators of torch (the CPU's), numpy and Python, nobody outside can tell."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         yield

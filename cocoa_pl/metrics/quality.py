@@ -10,14 +10,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from cocoa_pl.metrics.representation import (
-    alignment,
-    collapse_level,
-    effective_rank,
-    knn_accuracy,
-    linear_probe_accuracy,
-    uniformity,
-)
+from cocoa_pl.metrics.health import alignment, collapse_level, effective_rank, uniformity
+from cocoa_pl.metrics.representation import knn_accuracy, linear_probe_accuracy
 
 _ALWAYS = ("collapse_level", "effective_rank", "uniformity")
 _LABELLED = ("knn", "linear_probe")

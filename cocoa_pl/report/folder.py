@@ -20,8 +20,8 @@ _PAGES_SHOWN = 5  # in report.md; the folder has all
 
 
 def write_look(path: Path, look: Look, *, epoch: int | None, flags: Mapping[str, Sequence[str]]) -> None:
-    """A look as one compressed npz: ``<trace>`` (V * E, H, W) raw float maps; ``score/<trace>``, ``reliability/<trace>``, ``flag/<trace>``
-    (V * E,).""" arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
+    """A look as one compressed npz: ``<trace>`` (V * E, H, W) raw maps; ``score/``, ``reliability/`` and ``flag/<trace>`` (V * E,)."""
+    arrays = {trace: maps.numpy() for trace, maps in look.attributions.items()}
     arrays |= {f"score/{trace}": look.score_of(trace).numpy() for trace in look.attributions}
     arrays |= {f"reliability/{trace}": look.reliability(trace).numpy() for trace in look.attributions}
     arrays |= {f"flag/{trace}": np.array(list(of_trace), dtype=np.str_) for trace, of_trace in flags.items()}

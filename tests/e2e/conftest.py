@@ -61,8 +61,8 @@ class Browser:
         self.driver.get(address)
 
     def text(self) -> str:
-        """Everything written on the page."""
-        return str(self.driver.execute_script(_TEXT))
+        """Everything written on the page, with one space where there is any."""
+        return " ".join(str(self.driver.execute_script(_TEXT)).split())
 
     def pictures(self) -> list[int]:
         """Width in pixels of every picture of the images page; 0 where it is not loaded."""

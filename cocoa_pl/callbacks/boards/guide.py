@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cocoa_pl.callbacks.boards.layout import UNCHARTED, Logged, pages
+from cocoa_pl.callbacks.boards.layout import UNCHARTED, Logged, Page, pages
 from cocoa_pl.report.figures import trace_title
 
 VIEW_WORDS = {
@@ -42,8 +42,7 @@ def guide(logged: Logged, *, seen: Sequence[str], facts: Sequence[str]) -> str:
         parts += ["## What is explained", *_table(("name", "method and target"), traces)]
         parts += ["## Views of each explicand", *_table(("name", "what it does", "does training make it?"), views)]
     for page in pages(logged):
-        rows = [(f"**{chart.title}**", chart.shows, chart.reading) for chart in page.charts]
-        parts += [f"## {page.title}", *_table(("chart", "what it shows", "how to read it"), rows)]
+        parts += [f"## {page.title}", *_table(("chart", "what it shows", "how to read it"), _rows(page))]
     if logged.traces:
         parts += [
             "## Without a chart",
@@ -62,6 +61,14 @@ def _opening(logged: Logged) -> str:
         "lower it. The score is the likeness to a *corpus* (the original image, or pictures of its class), less that to a *foil* of random "
         "training pictures."
     )
+
+
+def _rows(page: Page) -> list[tuple[str, str, str]]:
+    """A row for each chart; charts that differ by method or target alone share one."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for chart in page.charts:
+        titles.setdefault((chart.shows, chart.reading), []).append(f"**{chart.title}**")
+    return [("; ".join(same), shows, reading) for (shows, reading), same in titles.items()]
 
 
 def _familiarity(view: str, seen: Sequence[str]) -> str:

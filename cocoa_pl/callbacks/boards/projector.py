@@ -24,6 +24,7 @@ from cocoa_pl.files import write_bytes
 
 MAX_SPRITE, MAX_THUMBNAIL = 8192, 48  # pixels a side; browsers draw no larger texture
 _CONFIG = "projector_config.pbtxt"
+_AT_ONCE = 1024  # thumbnails that are floats at a time
 
 
 def write_projection(log_dir: Path, tag: str, reps: Tensor, *, thumbnails: Tensor, labels: Sequence[str], step: int) -> None:
@@ -77,12 +78,12 @@ def sprite(thumbnails: Tensor) -> tuple[Image.Image, int]:
     columns = math.ceil(math.sqrt(len(thumbnails)))
     height, width = thumbnails.shape[-2:]
     side = min(MAX_THUMBNAIL, max(height, width), MAX_SPRITE // columns)
-    scale = side / max(height, width)
-    size = [max(1, round(height * scale)), max(1, round(width * scale))]
-    small = thumbnails if scale == 1 else F.interpolate(thumbnails.float(), size, mode="bilinear", antialias=True).round().byte()
+    size = [max(1, round(length * side / max(height, width))) for length in (height, width)]
     top, left = ((side - length) // 2 for length in size)
     cells = torch.full((columns * columns, 3, side, side), 128, dtype=torch.uint8)
-    cells[: len(small), :, top : top + size[0], left : left + size[1]] = small.cpu()
+    inner = cells[: len(thumbnails), :, top : top + size[0], left : left + size[1]]
+    for some, place in zip(torch.split(thumbnails, _AT_ONCE), torch.split(inner, _AT_ONCE), strict=True):
+        place.copy_(F.interpolate(some.float(), size, mode="bilinear", antialias=True).round())
     grid = cells.view(columns, columns, 3, side, side).permute(0, 3, 1, 4, 2).reshape(columns * side, columns * side, 3)
     return Image.fromarray(grid.numpy()), side
 

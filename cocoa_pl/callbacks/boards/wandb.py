@@ -75,6 +75,8 @@ class WandbBoard:
         return self.logger.experiment
 
     def _log(self, shown: Mapping[str, Any], step: int) -> None:
+        if not self._defined:
+            self._run.define_metric(EPOCH, hidden=True)
         for tag in shown.keys() - self._defined:
             self._run.define_metric(tag, step_metric=EPOCH)
             self._defined.add(tag)
