@@ -28,8 +28,10 @@ def stepped_up_correlation(first: Tensor, second: Tensor) -> Tensor:
 def independent_directions(draws: Tensor) -> float:
     """In how many directions random vectors spread alike, from draws (n, ..., P) of them: (tr S)^2 / tr S^2, S their covariance (P, P).
 
-    The square of the cosine of two independent draws has the expectation tr S^2 / (tr S)^2. It is averaged over all pairs along the first
-    dimension, and over whatever lies between: sets of draws that have as many directions. Never below 1; P where nothing varies.
+    The square of the product of two independent draws has the expectation tr S^2, the product of their squared lengths (tr S)^2. Both are
+    averaged over all pairs along the first dimension, and over whatever lies between: sets of draws that have as many directions, each set
+    in its own unit. (The mean squared cosine would not do: it leans towards more directions, the more the fewer there are.) Between 1 and
+    P; P where nothing varies.
 
     Example:
         >>> draws = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
@@ -37,12 +39,9 @@ def independent_directions(draws: Tensor) -> float:
         5
     """
     sets = draws.flatten(1, -2) if draws.ndim > 2 else draws[:, None]
-    unit = sets.double().movedim(0, 1)  # (sets, n, P)
-    length = unit.norm(dim=-1, keepdim=True)
-    unit = unit / length.clamp_min(_TINY)
-    gram = (unit @ unit.mT).square()
-    pairs = gram.sum((-2, -1)) - gram.diagonal(dim1=-2, dim2=-1).sum(-1)
-    known = (length[..., 0] > _TINY).sum(-1)
-    count = (known * (known - 1)).sum()
-    cosine = float(pairs.sum() / count) if count else 0.0
-    return max(1.0, 1 / cosine) if cosine > 0 else float(draws.shape[-1])
+    sets = sets.double().movedim(0, 1)  # (sets, n, P)
+    sets = sets / sets.square().sum(-1).mean(-1)[:, None, None].sqrt().clamp_min(_TINY)
+    products, squared = (sets @ sets.mT).square(), sets.square().sum(-1)
+    same = float((products.sum((-2, -1)) - products.diagonal(dim1=-2, dim2=-1).sum(-1)).sum())
+    whole = float((squared.sum(-1).square() - squared.square().sum(-1)).sum())
+    return min(max(1.0, whole / same), float(draws.shape[-1])) if same > 0 else float(draws.shape[-1])

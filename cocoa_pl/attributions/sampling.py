@@ -61,7 +61,9 @@ def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int
     variance = (square - mean.square()).clamp_min(0) / (num_samples - 1)
     # mean + contrast and mean - contrast are the maps of even and of odd samples, up to a factor that no correlation sees
     reliability = stepped_up_correlation(mean + contrast, mean - contrast).float()
-    return Attributed(mean.float(), variance.sqrt().float(), reliability, num_samples, draw=contrast.float())
+    even, odd = (num_samples + 1) // 2, num_samples // 2
+    draw = ((mean + contrast) / even - (mean - contrast) / odd) * (num_samples / 4)  # half of how the maps of both differ
+    return Attributed(mean.float(), variance.sqrt().float(), reliability, num_samples, draw=draw.float())
 
 
 def counter_normal(seed: int, samples: Tensor, shape: torch.Size | tuple[int, ...], *, copies: int = 1) -> Tensor:

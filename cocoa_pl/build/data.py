@@ -19,7 +19,7 @@ from cocoa_pl.errors import ConfigError
 from cocoa_pl.registry import DATASETS
 from cocoa_pl.rng import derive_seed
 
-_SCENES_TRAIN, _SCENES_VAL = 6000, 1000
+_SCENES_TRAIN, _SCENES_VAL = 9000, 1000
 
 
 def build_splits(config: Config) -> Splits:

@@ -65,6 +65,7 @@ class ExplanationCallback(Callback):
         self._pictures: Pictures | None = None
         self._scales: dict[str, float] = {}
         self._since = time.perf_counter()
+        self._resumed = False
 
     @property
     def monitor(self) -> Monitor:
@@ -86,7 +87,9 @@ class ExplanationCallback(Callback):
         if not self.epochs:
             if self.reference is not None:
                 self.looks["reference"] = self._explain(trainer, self.reference())
-            values = self._look(trainer, pl_module, epoch=0, stopwatch=Stopwatch())
+            began, stopwatch = time.perf_counter(), Stopwatch()
+            values = self._look(trainer, pl_module, epoch=0, stopwatch=stopwatch)
+            self.budget.spent(looking=time.perf_counter() - began, masking=stopwatch.seconds)
             for logger in trainer.loggers:
                 logger.log_metrics(values, step=0)
             if trainer.is_global_zero:
@@ -97,14 +100,18 @@ class ExplanationCallback(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs and epoch != trainer.max_epochs:
             return
-        began, stopwatch, num_masks = time.perf_counter(), Stopwatch(), self.budget.num_masks
+        began, stopwatch = time.perf_counter(), Stopwatch()
+        training = began - self._since
+        if not self._resumed:  # of the first epoch after a resume a part may be missing
+            self.budget.plan(training=training)
+        self._resumed = False
         try:
             values = self._look(trainer, pl_module, epoch=epoch, stopwatch=stopwatch)
         except DivergedError as error:
             warnings.warn(f"epoch {epoch} is not explained: {error}", stacklevel=1)
             return
-        training, looking = began - self._since, time.perf_counter() - began
-        self.budget.spent(training=training, looking=looking, masking=stopwatch.seconds, num_masks=num_masks)
+        looking = time.perf_counter() - began
+        self.budget.spent(looking=looking, masking=stopwatch.seconds)
         # times are this machine's own; what follows from weights and seeds is the same on every rank and needs no further gather
         values |= {"explain/seconds": looking, "explain/share_of_epoch": looking / (looking + training)}
         if self.budget.share is not None:
@@ -117,7 +124,7 @@ class ExplanationCallback(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and self.looks:
-            self._show_the_only_look()
+            self._finish_pictures()
             summary = self.summary()
             close_pages(
                 boards_of(trainer.loggers), self.monitor, self._freeze(pl_module), summary, options=self.options, epoch=self.epochs[-1]
@@ -126,7 +133,7 @@ class ExplanationCallback(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if trainer.is_global_zero:
-            self._show_the_only_look()
+            self._finish_pictures()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # trainer.validate(); inside fit the epoch's end does it
@@ -146,7 +153,7 @@ class ExplanationCallback(Callback):
             return {}
         return {
             "ids": self.monitor.explain_set.ids.tolist(), "seed": self.monitor.seed, "epochs": list(self.epochs),
-            "scales": dict(self._pictures.scales if self._pictures is not None else self._scales), "num_masks": self.budget.num_masks,
+            "scales": dict(self._pictures.scales if self._pictures is not None else self._scales), "budget": self.budget.state_dict(),
             "alerts": self.alerts.state_dict(), "history": self.history.state_dict(),
             "looks": {name: look.pack() for name, look in self.looks.items()},
         }  # fmt: skip
@@ -157,7 +164,8 @@ class ExplanationCallback(Callback):
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
             raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ")
         self.epochs, self._scales = list(state_dict["epochs"]), dict(state_dict["scales"])
-        self.budget.num_masks = state_dict["num_masks"]
+        self.budget.load_state_dict(state_dict["budget"])
+        self._resumed = True
         self.alerts.load_state_dict(state_dict["alerts"])
         self.history.load_state_dict(state_dict["history"])
         self.looks = {name: Look.unpack(packed) for name, packed in state_dict["looks"].items()}
@@ -215,9 +223,9 @@ class ExplanationCallback(Callback):
             for board in boards_of(trainer.loggers) if found else ():
                 board.text("explain/warnings", "\n\n".join(alert.text for alert in found), step=epoch)
 
-    def _show_the_only_look(self) -> None:
-        if len(self.epochs) == 1 and self._pictures is not None:
-            self._pictures.show_alone(self.looks["start"], self.epochs[0])
+    def _finish_pictures(self) -> None:
+        if self._pictures is not None and self.reading is not None:
+            self._pictures.finish(self.reading, epochs=self.epochs, unreliable=self.alerts.unreliable)
 
 
 def _alone(rows: Rows) -> list[Rows]:

@@ -1,7 +1,9 @@
 """What a look looks like: contact sheets, film strips, raw maps and the table of changes, to the folder and to the boards.
 
-Every picture is encoded once. One scale of colours serves the whole run: that of the first trained look, with room for maps to grow, since
-the maps of an untrained encoder are far smaller. So the sheet of the untrained encoder is drawn once that look is there.
+Maps towards the original image are drawn at every look. Those towards the class, and film strips, which show a few columns anyway, are
+drawn less often the longer a run is, and at its end. Every picture is encoded once. One scale of colours serves the whole run: that of the
+first trained look, with room for maps to grow, since the maps of an untrained encoder are far smaller; so the untrained sheet waits for
+that look.
 """
 
 from __future__ import annotations
@@ -38,44 +40,50 @@ class Pictures:
     def __init__(self, given: ExplainSet, *, folder: Path | None, boards: Sequence[Board], num_strips: int) -> None:
         self.given, self.folder, self.boards, self.num_strips = given, folder, boards, num_strips
         self.scales: dict[str, float] = {}
+        self._complete = True
 
     def show(self, reading: Reading, *, epochs: Sequence[int], start: Look, unreliable: bool = False) -> None:
-        """Draw the look of the last of ``epochs``; ``start`` is that of the first.
+        """Draw the look of the last of ``epochs``.
 
         Args:
             reading: of the look.
             epochs: of all looks so far.
-            start: of the untrained encoder.
+            start: the first look.
             unreliable: mark all maps, for the encoder has collapsed.
         """
-        epoch, look = epochs[-1], reading.look
-        flags = {
-            trace: ["collapsed"] * len(look.attributions[trace]) if unreliable else reading.flags(trace) for trace in look.attributions
-        }
+        epoch = epochs[-1]
         if self.folder is not None:
-            write_look(self.folder / f"epoch-{epoch:04d}.npz", look, epoch=epoch, flags=flags)
+            write_look(self.folder / f"epoch-{epoch:04d}.npz", reading.look, epoch=epoch, flags=_flags(reading, unreliable))
             if reading.compared:
                 write_bytes(self.folder / f"epoch-{epoch:04d}-drift.csv", _csv(reading.table(epoch=epoch)))
+        self._complete = False
         if len(epochs) == 1:
             return
         if len(epochs) == 2:
-            self._set_scales(look)
-            untrained = read(self.given, start)
-            self._publish(self._sheets(start, epochs[0], {trace: untrained.flags(trace) for trace in self.scales}), epochs[0])
-        pictures = self._sheets(look, epoch, flags)
-        if self.folder is not None:
-            pictures |= self._strips(epochs)
-        self._publish(pictures, epoch)
+            self._set_scales({trace: _ROOM_TO_GROW * scale for trace, scale in scales(reading.look).items()})
+            self._publish(self._sheets(read(self.given, start), epochs[0], self.scales), epochs[0])
+        self._publish(self._sheets(reading, epoch, [trace for trace in self.scales if "-" not in trace], unreliable), epoch)
+        if _is_sparse(len(epochs)):
+            self.finish(reading, epochs=epochs, unreliable=unreliable)
 
-    def show_alone(self, look: Look, epoch: int) -> None:
-        """Draw the only look of a run that ended before there was another."""
-        self.scales = scales(look)
-        self._publish(self._sheets(look, epoch, {}), epoch)
+    def finish(self, reading: Reading, *, epochs: Sequence[int], unreliable: bool = False) -> None:
+        """Draw of the last look whatever has not been drawn yet."""
+        if self._complete:
+            return
+        if len(epochs) == 1:  # a run that ended before it was trained
+            self._set_scales(scales(reading.look))
+            pictures = self._sheets(reading, epochs[0], self.scales, unreliable)
+        else:
+            pictures = self._sheets(reading, epochs[-1], [trace for trace in self.scales if "-" in trace], unreliable) | self._strips(
+                epochs
+            )
+        self._publish(pictures, epochs[-1])
+        self._complete = True
 
-    def _set_scales(self, look: Look) -> None:
-        self.scales = {trace: _ROOM_TO_GROW * scale for trace, scale in scales(look).items()}
+    def _set_scales(self, values: dict[str, float]) -> None:
+        self.scales = values
         if self.folder is not None:
-            write_json(self.folder / "scales.json", self.scales)
+            write_json(self.folder / "scales.json", values)
 
     def _publish(self, pictures: Mapping[str, bytes], epoch: int) -> None:
         if self.folder is not None:
@@ -86,17 +94,18 @@ class Pictures:
             board.images(pictures, step=epoch)
             board.flush()
 
-    def _sheets(self, look: Look, epoch: int, flags: Mapping[str, Sequence[str]]) -> dict[str, bytes]:
-        made = {}
-        for trace, scale in self.scales.items():
+    def _sheets(self, reading: Reading, epoch: int, traces: Iterable[str], unreliable: bool = False) -> dict[str, bytes]:
+        made, flags = {}, _flags(reading, unreliable)
+        for trace in traces:
             title, note = f"{trace_title(trace)}, epoch {epoch}", "same colours in every epoch"
-            picture = sheet(self.given, look, trace, scale=scale, title=title, subtitle=note, flags=flags.get(trace, ()))
+            picture = sheet(self.given, reading.look, trace, scale=self.scales[trace], title=title, subtitle=note, flags=flags[trace])
             made[f"explain/{trace}/sheet"] = png_bytes(picture)
         return made
 
     def _strips(self, epochs: Sequence[int]) -> dict[str, bytes]:
         """Film strips of the first explicands, from the raw maps on disk, so that memory does not grow with epochs."""
-        assert self.folder is not None
+        if self.folder is None:
+            return {}
         kept = [epoch for epoch in epochs if (self.folder / f"epoch-{epoch:04d}.npz").is_file()]
         shown = [kept[place] for place in spaced(len(kept), at_most=_STRIP_COLUMNS)]
         files = []
@@ -111,6 +120,21 @@ class Pictures:
             picture = strip(self.given, index, epochs=shown, history=history, scores=scores, flags=flags, scales=self.scales)
             made[f"explain/film/{index}"] = png_bytes(picture)
         return made
+
+
+def _is_sparse(num_looks: int) -> bool:
+    """Whether the ``num_looks``-th look is one of those of which everything is drawn: 2, 4, 8, 16 ...
+
+    Example:
+        >>> [num for num in range(2, 40) if _is_sparse(num)]
+        [2, 4, 8, 16, 32]
+    """
+    return num_looks & (num_looks - 1) == 0
+
+
+def _flags(reading: Reading, unreliable: bool) -> dict[str, list[str]]:
+    looked = reading.look.attributions
+    return {trace: ["collapsed"] * len(maps) if unreliable else reading.flags(trace) for trace, maps in looked.items()}
 
 
 def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:

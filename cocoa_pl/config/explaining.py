@@ -17,7 +17,7 @@ class ExplainConfig:
     """Explain during training."""
     every_n_epochs: int = 1
     """Explain after every so many epochs; the untrained encoder and the last epoch are always explained."""
-    num_explicands: int = 8
+    num_explicands: int = 6
     """Validation images explained under every view."""
     views: list[str] = field(default_factory=lambda: list(VIEW_NAMES))
     """Views explained; original comes first."""
@@ -43,9 +43,9 @@ class ExplainConfig:
     """Training images in a class corpus; insertion and deletion are measured with half as many others. The paper takes 100."""
     foil_size: int = 750
     """Random training images in the foil; insertion and deletion are measured with a third as many others. The paper takes 1500."""
-    curve_steps: int = 16
+    curve_steps: int = 10
     """Steps of the insertion and deletion curves."""
-    num_pairs: int = 16
+    num_pairs: int = 8
     """Two-object images; 0 leaves the test out."""
     pair_targets: list[str] = field(default_factory=lambda: ["cocoa"])
     """Targets of the two-object test, of those in docs/engine.md that need no linear head."""

@@ -61,7 +61,7 @@ class DataConfig:
     image_size: int = 32
     """Side of the square images in pixels, for scenes and image_folder; other data sets have a size of their own."""
     num_train: int | None = None
-    """Training images, drawn with the run's seed; null takes all there are (scenes: generates 6000)."""
+    """Training images, drawn with the run's seed; null takes all there are (scenes: generates 9000)."""
     num_val: int | None = None
     """Validation images, drawn with the run's seed; null takes all there are (scenes: generates 1000)."""
     val_fraction: float = 0.1
@@ -180,7 +180,7 @@ class OptimConfig:
 class TrainerConfig:
     """Epochs, machines and precision."""
 
-    epochs: int = 24
+    epochs: int = 16
     """Passes over the training images."""
     accelerator: str = "auto"
     """auto, cpu, gpu or mps."""

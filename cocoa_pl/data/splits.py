@@ -79,7 +79,7 @@ def subset(size: int, num: int | None, *, seed: int, purpose: str) -> Tensor:
     return torch.randperm(size, generator=generator(seed, "subset", purpose))[:num].sort().values
 
 
-def scenes_splits(*, num_train: int = 6000, num_val: int = 1000, seed: int = 0, options: ScenesOptions | None = None) -> Splits:
+def scenes_splits(*, num_train: int = 9000, num_val: int = 1000, seed: int = 0, options: ScenesOptions | None = None) -> Splits:
     """The embedded dataset: digits on cluttered backgrounds, with object masks.
 
     Raises:

@@ -6,9 +6,10 @@ change of scale is none:
 
     correlation r = <a, b>        change |a - b|^2 = 2 - 2 r        noise of the change V = kappa (|e_a|^2 + |e_b|^2)
 
-kappa is 1 for independent noise and falls to 0 where both maps share theirs, as maps of two epochs with the same masks and foil do. If
-nothing changed, |a - b|^2 / V follows an F distribution with as many degrees of freedom as e has independent directions, and as V was
-estimated with. The interval of the change is that of the non-centrality of F (Steiger, "Beyond the F test", Psychological Methods 9, 2004).
+Noise along a map changes its scale alone, so only noise across it counts. kappa is 1 for independent noise and falls to 0 where both maps
+share theirs, as maps of two epochs with the same masks and foil do. If nothing changed, |a - b|^2 / V follows an F distribution with as
+many degrees of freedom as e has independent directions, and as V was estimated with. The interval of the change is that of the
+non-centrality of F (Steiger, "Beyond the F test", Psychological Methods 9, 2004).
 The correlation that maps without noise would have is Spearman's correction for attenuation (1904), less the noise that is shared.
 """
 
@@ -38,7 +39,7 @@ class NoisyMaps:
         maps: (N, H, W).
         draw: (N, H, W), one draw of their error, of NaN where there is none to be had. Maps that share masks and foil share it too, which
             is how the shared part is found out.
-        variance: (N,), the expected squared length of the centred error.
+        variance: (N,), the expected squared length of the centred error across the map.
         dims: (N,), independent directions of the error.
         df: (N,), degrees of freedom with which ``variance`` was estimated.
     """
@@ -63,7 +64,7 @@ class Change:
         corrected: (N,), 1 - correlation that maps without noise would have; NaN where noise outweighs a map.
         low: (N,), lower end of its interval, 0 where the change is within the noise.
         high: (N,), upper end.
-        flagged: (N,) bool, whether the change exceeds the noise: the interval leaves out 0.
+        flagged: (N,) bool, whether the change exceeds the noise: the interval leaves out 0. Never where noise outweighs a map, or of NaN.
         covariance: (N,), the correlation of the maps less what shared noise adds to it.
         signal: (N,), the correlation that noise leaves to equal maps, 0 where it outweighs one: corrected = 1 - covariance / signal.
     """
@@ -113,9 +114,12 @@ def change(first: NoisyMaps, second: NoisyMaps, *, confidence: float = 0.95) -> 
     check_same_shape(first.maps, second.maps, what="the others")
     (a, draw_a), (b, draw_b) = _unit(first), _unit(second)
     noise_a, noise_b = _relative_noise(first), _relative_noise(second)
-    correlation = (a * b).sum(1)
-    kappa = _unshared(draw_a, draw_b)
-    noise = kappa * (noise_a + noise_b)
+    flat = ~(a.any(1) | b.any(1))  # both: they agree
+    correlation, total = (a * b).sum(1).where(~flat, 1.0), noise_a + noise_b
+    dims = _in_proportion(noise_a * first.dims.rsqrt(), noise_b * second.dims.rsqrt(), total) ** 2
+    kappa, kappa_df = _unshared(draw_a, draw_b, total, dims)
+    df = _in_proportion(noise_a**2 / first.df, noise_b**2 / second.df, total**2) / (1 + (1 - kappa) ** 2)  # shared noise is judged once
+    noise = kappa * total
     shared = (1 - kappa) * (noise_a + noise_b) / 2
     signal = ((1 - noise_a).clamp_min(0) * (1 - noise_b).clamp_min(0)).sqrt()
     known = signal.where(signal > 0, torch.nan)
@@ -125,26 +129,27 @@ def change(first: NoisyMaps, second: NoisyMaps, *, confidence: float = 0.95) -> 
         """1 - correlation without noise, from the squared distance of the maps without noise."""
         return (1 - ((1 - noise_a) + (1 - noise_b) - squared) / (2 * known)).clamp(0, 2)
 
-    low, high = _change_interval(moved, noise, (first.dims + second.dims) / 2, first.df + second.df, confidence)
+    low, high = _change_interval(moved, noise, dims, 1 / (1 / df + 1 / kappa_df), confidence)
     corrected = (1 - (correlation - shared) / known).clamp(0, 2)
-    flagged = low > 0
+    flagged = (low > 0) & (signal > 0)  # a map that noise outweighs says nothing
     return Change(
         drift=1 - spearman(first.maps, second.maps),
         corrected=corrected.float(),
         low=torch.minimum(drift_of(low).where(flagged, 0), corrected).float(),
         high=torch.maximum(drift_of(high), corrected).float(),
-        flagged=flagged & torch.isfinite(correlation),
+        flagged=flagged,
         covariance=(correlation - shared).float(),
         signal=signal.float(),
     )
 
 
 def _unit(noisy: NoisyMaps) -> tuple[Tensor, Tensor]:
-    """Centred maps of unit length, (N, P), and their draws on the same scale; zeros for a flat map."""
+    """Centred maps of unit length, (N, P), and their draws on the same scale, across the maps; zeros for a flat map."""
     maps, draw = (precise(each).flatten(1) for each in (noisy.maps, noisy.draw))
     maps, draw = (each - each.mean(1, keepdim=True) for each in (maps, draw))
     length = maps.norm(dim=1, keepdim=True).clamp_min(_TINY)
-    return maps / length, draw / length
+    maps, draw = maps / length, draw / length
+    return maps, draw - (draw * maps).sum(1, keepdim=True) * maps
 
 
 def _relative_noise(noisy: NoisyMaps) -> Tensor:
@@ -154,13 +159,36 @@ def _relative_noise(noisy: NoisyMaps) -> Tensor:
     return precise(noisy.variance).where(squared > _TINY**2, 0) / squared.clamp_min(_TINY**2)
 
 
-def _unshared(first: Tensor, second: Tensor) -> Tensor:
-    """kappa: the squared length of the difference of all draws, against that of independent ones; 1 where there are no draws."""
-    known = torch.isfinite(first).all(1) & torch.isfinite(second).all(1)
-    apart = first[known].square().sum() + second[known].square().sum()
+def _in_proportion(first: Tensor, second: Tensor, total: Tensor) -> Tensor:
+    """total / (first + second) (N,): what Satterthwaite (1946) makes of a sum of two; 1 where neither is known."""
+    return (total / (first + second).clamp_min(_TINY**2)).where(first + second > 0, 1.0).clamp_min(1)
+
+
+def _unshared(first: Tensor, second: Tensor, noise: Tensor, dims: Tensor) -> tuple[Tensor, Tensor]:
+    """kappa, and with how many degrees of freedom it is known.
+
+    It is the squared length of the difference of draws (N, P) against that of independent ones, over all rows, each in units of its noise
+    (N,); 1 and certain where there are no draws. Every row tells of as many directions as its error has, dims (N,); rows with the same
+    error tell as much as one. Nothing keeps noise from being opposed: kappa may exceed 1, and cut there would be too low on average.
+    """
+    known = torch.isfinite(first).all(1) & torch.isfinite(second).all(1) & (noise > _TINY)
+    first, second = (each[known] / noise[known, None].sqrt() for each in (first, second))
+    apart = first.square().sum() + second.square().sum()
     if not bool(apart > 0):
-        return torch.ones((), dtype=first.dtype, device=first.device)
-    return ((first[known] - second[known]).square().sum() / apart).clamp(0, 1)
+        return torch.ones_like(apart), torch.full_like(apart, torch.inf)
+    kappa = (first - second).square().sum() / apart
+    num, alone, alike = int(known.sum()), 1 / dims[known].mean(), (_alikeness(first) + _alikeness(second)) / 2
+    beyond = ((alike - alone) / (1 - alone).clamp_min(_TINY)).clamp(0, 1)  # independent errors are as alike as one of so many directions
+    told = num / alone / (1 + (num - 1) * beyond)
+    return kappa, told / (2 * (1 - kappa / 2) ** 2)  # |a - b|^2 and |a + b|^2 are independent, each with so many degrees of freedom
+
+
+def _alikeness(draws: Tensor) -> Tensor:
+    """Mean squared cosine between the rows of (N, P); 0 for a single one."""
+    unit = draws / draws.norm(dim=1, keepdim=True).clamp_min(_TINY)
+    num = len(unit)
+    pairs: Tensor = (unit @ unit.T).square().sum() - num
+    return pairs / max(1, num * (num - 1))
 
 
 def _change_interval(moved: Tensor, noise: Tensor, dims: Tensor, df: Tensor, confidence: float) -> tuple[Tensor, Tensor]:

@@ -182,25 +182,29 @@ def _region(seen: _Seen) -> _Finding:
 
 
 def _untrained(seen: _Seen) -> _Finding:
-    """From the third look on: before it, few maps having changed says only that training has just begun."""
-    share = seen.of("drift_start_flagged") if seen.num_before >= 2 else math.nan
+    """Few maps differ beyond their noise, and noise taken out they hardly differ: noisy maps of a trained encoder pass the second.
+
+    From the third look on: before it, few maps having changed says only that training has just begun.
+    """
+    share, drift = seen.of("drift_start_flagged") if seen.num_before >= 2 else math.nan, seen.of("drift_start_corrected")
     text = (
-        f"{seen.trace}: only {share:.0%} of the maps differ from the untrained encoder's by more than their noise, so they show the image "
-        f"and the architecture rather than what was learnt: train longer, or raise {_samples(seen.trace)} if the maps are noisy."
+        f"{seen.trace}: only {share:.0%} of the maps differ from the untrained encoder's by more than their noise (drift {drift:.2f} without
+        " "it), so they show the image and the architecture rather than what was learnt: train longer, or look at another method."
     )
-    return share < 0.5, share > 0.6, text
+    return share < 0.5 and drift < 0.3, share > 0.6 or drift > 0.4, text
 
 
 def _noisy(seen: _Seen) -> _Finding:
-    """Reliability is the correlation with a map of as many other masks; at 0.5 noise and map have the same variance.
+    """Reliability is the correlation with a map of other masks, corpus and foil; at 0.5 noise and map have the same variance.
 
-    The advice is Spearman and Brown's: k times the masks take r to k r / (1 + (k - 1) r).
+    Three looks, as the maps of the first epochs are faint. The advice is Spearman and Brown's: k times the draws take r to k r / (1 + (k -
+    1) r).
     """
     r = seen.of("reliability")
     more = f"about {math.ceil(4 * (1 - r) / r)} times as many would bring it to 0.8" if 0.05 < r < 0.5 else "many times as many are needed"
     text = (
-        f"{seen.trace}: reliability is {r:.2f}, so at least half of what the maps show is noise and would be different with other masks: "
-        f"raise {_samples(seen.trace)} ({more})."
+        f"{seen.trace}: for the third look in a row reliability is below 0.5 ({r:.2f}), so half of what the maps show is noise and would
+        come " f"out otherwise with another draw: raise {_remedy(seen.trace)} ({more})."
     )
     return r < 0.5, r > 0.6, text
 
@@ -226,7 +230,7 @@ _OF_A_TRACE = {
     "border": _Rule(_border),
     "region": _Rule(_region),
     "untrained": _Rule(_untrained, since_epoch=2),
-    "noisy": _Rule(_noisy),
+    "noisy": _Rule(_noisy, looks_in_a_row=3),
     "chance": _Rule(_chance, looks_in_a_row=3, since_epoch=3),
 }
 
@@ -237,8 +241,9 @@ def _density(share: float, area: float) -> float:
     return inside / outside if outside > 0 else (math.inf if inside > 0 else math.nan)
 
 
-def _samples(trace: str) -> str:
-    return "explain.num_masks" if trace.startswith("rise") else "explain.num_samples"
+def _remedy(trace: str) -> str:
+    masks = "explain.num_masks, or explain.budget_share where it allows fewer" if trace.startswith("rise") else "explain.foil_size"
+    return f"explain.corpus_size and {masks}" if trace.endswith("-class") else masks
 
 
 def _traces(tags: Iterable[str]) -> list[str]:

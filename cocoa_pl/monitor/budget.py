@@ -6,13 +6,14 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from cocoa_pl.errors import ConfigError
 
 _FEWEST, _STEP = 16, 8
-_SLACK = 0.1  # a look may last so much longer than it should, or masks cost so much less, before anything is changed
+_SLACK = 0.1  # so many masks too many are let pass
 _ROOM = 1.5  # masks are added only where half as many again fit: the fewer changes, the better epochs compare
 
 
@@ -39,48 +40,65 @@ def _settle(device: torch.device) -> None:
 
 @dataclass
 class Budget:
-    """How many masks the next look may take.
+    """How many masks a look may take.
 
-    A look lasts ``fixed + masks * seconds_per_mask``; it should take at most ``share`` of the time between the ends of two looks. The
-    number of masks is a multiple of 8 and only ever cuts the sequence short: mask i stays mask i.
+    A look lasts ``fixed + masks * seconds_per_mask``; it should take at most ``share`` of the time since the end of the look before. What
+    is fixed is averaged over looks, as some draw more pictures than others. The number of masks is a multiple of 8, never below 16, and
+    only ever cuts the sequence short: mask i stays mask i.
 
     Args:
         share: of the time, in (0, 1]; None: no limit.
         most: masks that the methods ask for; None: none masks, so that nothing can be saved.
-        num_masks: masks of the next look.
+        num_masks: masks of the look before.
+        fixed: seconds of all looks so far, masking apart.
+        looks: how many these were.
+        per_mask: seconds a mask took, last time.
 
     Raises:
         ConfigError: a share out of range.
 
     Example:
         >>> budget = Budget(0.15, most=256)
-        >>> budget.spent(training=8.0, looking=3.0, masking=2.0, num_masks=256)
-        >>> budget.num_masks  # 8 * .15 / .85 = 1.41 seconds, of which 1 is fixed
+        >>> budget.spent(looking=3.0, masking=2.0)
+        >>> budget.plan(training=8.0)  # 8 * .15 / .85 = 1.41 seconds, of which 1 is fixed
         48
     """
 
     share: float | None
     most: int | None
     num_masks: int | None = None
+    fixed: float = 0.0
+    looks: int = 0
+    per_mask: float = 0.0
 
     def __post_init__(self) -> None:
         if self.share is not None and not 0 < self.share <= 1:
             raise ConfigError(f"budget_share={self.share}: must be above 0 and at most 1")
         self.num_masks = self.num_masks or self.most
 
-    def spent(self, *, training: float, looking: float, masking: float, num_masks: int | None) -> None:
-        """Learn from a look what the next one may take.
-
-        Args:
-            training: seconds of training since the look before.
-            looking: seconds of the look, pictures included.
-            masking: seconds of it in which masked images were encoded.
-            num_masks: masks of it.
-        """
-        if self.share is None or self.share == 1 or self.most is None or not num_masks or masking <= 0:
-            return
+    def plan(self, *, training: float) -> int | None:
+        """How many masks the next look may take, after so many seconds of training; as many as the last one, where that fits well
+        enough.""" if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.looks or self.per_mask <= 0:
+            return self.num_masks
         allowed = training * self.share / (1 - self.share)
-        fits = int((allowed - (looking - masking)) / (masking / num_masks)) // _STEP * _STEP
+        fits = int((allowed - self.fixed / self.looks) / self.per_mask) // _STEP * _STEP
         fits = max(min(_FEWEST, self.most), min(self.most, fits))
-        if looking > allowed * (1 + _SLACK) or fits >= _ROOM * num_masks or (fits == self.most and fits > num_masks):
+        if fits < self.num_masks * (1 - _SLACK) or fits >= _ROOM * self.num_masks or fits == self.most:
             self.num_masks = fits
+        return self.num_masks
+
+    def spent(self, *, looking: float, masking: float) -> None:
+        """Learn from a look that lasted so many seconds, in some of which masked images were encoded."""
+        self.fixed += looking - masking
+        self.looks += 1
+        if self.num_masks:
+            self.per_mask = masking / self.num_masks
+
+    def state_dict(self) -> dict[str, int | float | None]:
+        """What was learnt, in plain values."""
+        return {"num_masks": self.num_masks, "fixed": self.fixed, "looks": self.looks, "per_mask": self.per_mask}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with what was learnt."""
+        self.num_masks, self.fixed = state_dict["num_masks"], state_dict["fixed"]
+        self.looks, self.per_mask = state_dict["looks"], state_dict["per_mask"]

@@ -13,7 +13,7 @@ from cocoa_pl.explainer import Explainer
 from cocoa_pl.explanation import Explanation
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.look import Rows
-from cocoa_pl.monitor.noise import NUM_CONTRASTS, mean_squared_cosine, squared_length
+from cocoa_pl.monitor.noise import NUM_CONTRASTS, across, spread, squared_length
 from cocoa_pl.monitor.references import References, towards
 from cocoa_pl.registry import CONTROLS
 from cocoa_pl.rng import derive_seed
@@ -66,13 +66,13 @@ def explain_with_noise(
         own = Explainer(explainer.encoder, attributions=chosen, removal=explainer.removal, chunk_size=explainer.chunk_size)
         return own.explain(images if some is None else images[some], target, seed=masks)
 
-    made, spread, fixed = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
+    made, contrasted, fixed = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
     first = run({**sketched, **controls}, main)
     known: list[Explanation] = [first]
     made |= first.attributions
     if sketched:
         sketches: dict[str, Attribution] = {name: _sketch(method) for name, method in sketched.items()}
-        spread |= run(sketches, contrasts).attributions
+        contrasted |= run(sketches, contrasts).attributions
         if before is not None and len(plain):
             fixed |= run(
                 sketched, towards({suffix: each.to(images.device) for suffix, each in previous.items()}, originals[plain]), plain
@@ -83,7 +83,7 @@ def explain_with_noise(
         known.append(whole)
         num, num_contrasts = len(suffixes), len(contrasts.names)
         for name, maps in whole.attributions.items():
-            made[name], spread[name] = maps[:num], maps[num : num + num_contrasts]
+            made[name], contrasted[name] = maps[:num], maps[num : num + num_contrasts]
             if before is not None:
                 fixed[name] = maps[num + num_contrasts :, plain]
     if previous:
@@ -92,7 +92,7 @@ def explain_with_noise(
     for name, maps in made.items():
         told = next(each for each in known if name in each.attributions)
         for k, suffix in enumerate(suffixes):
-            out |= _noise_of(f"{name}{suffix}", maps[k], told, name, k, spread.get(name))
+            out |= _noise_of(f"{name}{suffix}", maps[k], told, name, k, contrasted.get(name))
             if name in fixed:
                 out[f"fixed/{name}{suffix}"] = fixed[name][k]
     return Explained(
@@ -101,20 +101,21 @@ def explain_with_noise(
     )  # fmt: skip
 
 
-def _noise_of(trace: str, maps: Tensor, told: Explanation, name: str, k: int, spread: Tensor | None) -> Rows:
+def _noise_of(trace: str, maps: Tensor, told: Explanation, name: str, k: int, found: Tensor | None) -> Rows:
     """Map (N, H, W) of a trace, a draw of its error, and the sizes of both parts of that error."""
-    num = len(spread) // NUM_CONTRASTS if spread is not None else 0
-    contrasts = maps.new_zeros(NUM_CONTRASTS, *maps.shape) if spread is None else spread[k::num]  # contrast by contrast, K targets each
+    num = len(found) // NUM_CONTRASTS if found is not None else 0
+    contrasts = maps.new_zeros(NUM_CONTRASTS, *maps.shape) if found is None else found[k::num]  # contrast by contrast, K targets each
     draw, monte_carlo = contrasts[0], torch.zeros(len(maps), device=maps.device)
     if name in told.standard_errors:
         monte_carlo = told.standard_errors[name][k].square().flatten(1).sum(1)
         draw = draw + told.draws[name][k] if name in told.draws else torch.full_like(draw, torch.nan)
+    contrasts = across(contrasts, maps)
     return {
         f"map/{trace}": maps,
         f"draw/{trace}": draw,
         f"monte_carlo/{trace}": monte_carlo,
         f"references/{trace}": squared_length(contrasts).mean(0),
-        f"cosines/{trace}": mean_squared_cosine(contrasts),
+        f"spread/{trace}": spread(contrasts),
     }
 
 

@@ -48,17 +48,23 @@ class Look:
     dims: dict[str, float]
     num_masks: int | None
     num_forwards: int
+    _noisy: dict[str, NoisyMaps] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def score_of(self, trace: str) -> Tensor:
         """(R,) scores that a trace explains."""
         return self.scores[suffix_of(trace)]
 
     def noisy(self, trace: str) -> NoisyMaps:
-        """The maps of a trace with what is known of their noise."""
+        """The maps of a trace with what is known of their noise; made once."""
+        if trace not in self._noisy:
+            self._noisy[trace] = self._with_noise(trace)
+        return self._noisy[trace]
+
+    def _with_noise(self, trace: str) -> NoisyMaps:
         method = trace.partition("-")[0]
         return noisy_maps(
             self.attributions[trace], self.draws[trace], monte_carlo=self.rows[f"monte_carlo/{trace}"],
-            references=self.rows[f"references/{trace}"], cosines=self.rows[f"cosines/{trace}"], dims=self.dims.get(method),
+            references=self.rows[f"references/{trace}"], spread=self.rows[f"spread/{trace}"], dims=self.dims.get(method),
             num_samples=self.num_samples.get(method),
         )  # fmt: skip
 
@@ -68,7 +74,7 @@ class Look:
 
     def pack(self) -> dict[str, Any]:
         """Plain dicts, tensors and numbers, safe to store in a checkpoint."""
-        return {part.name: getattr(self, part.name) for part in fields(self)}
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
 
     @staticmethod
     def unpack(packed: Mapping[str, Any]) -> Look:

@@ -18,9 +18,9 @@ from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import cosine
+from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.metrics.localisation import half_preference
 from cocoa_pl.metrics.perturbation import perturbation_curves
-from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
 from cocoa_pl.monitor.look import Gather, Look, Rows, merge, suffix_of

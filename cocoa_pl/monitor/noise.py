@@ -37,47 +37,66 @@ def centred(maps: Tensor) -> Tensor:
     return flat - flat.mean(-1, keepdim=True)
 
 
+def across(errors: Tensor, maps: Tensor) -> Tensor:
+    """Errors (..., N, H, W), centred and without their part along the maps (N, H, W), which only changes a map's scale."""
+    error, unit = centred(errors), centred(maps)
+    unit = unit / unit.norm(dim=-1, keepdim=True).clamp_min(_TINY)
+    left: Tensor = error - (error * unit).sum(-1, keepdim=True) * unit
+    return left.view(errors.shape)
+
+
 def squared_length(maps: Tensor) -> Tensor:
     """Squared length (...) of the centred maps (..., H, W), in float32."""
     return centred(maps).square().sum(-1).float()
 
 
-def mean_squared_cosine(contrasts: Tensor) -> Tensor:
-    """Mean squared cosine of all pairs of contrasts (G, N, H, W), (N,): its inverse is how many directions they spread in."""
+def spread(contrasts: Tensor) -> Tensor:
+    """How contrasts (G, N, H, W) spread, (N, 2): the means over pairs of their squared product and of the product of their squared lengths.
+
+    The second over the first is the number of directions; see :func:`~cocoa_pl.attributions.reliability.independent_directions`. Both are
+    in units of the row's mean squared length, and zero where there is none, so that they can be summed over rows.
+    """
     values = centred(contrasts)
-    unit = values / values.norm(dim=-1, keepdim=True).clamp_min(_TINY)
-    pairs = torch.einsum("gnp,hnp->ngh", unit, unit).square()
+    values = values / values.square().sum(-1).mean(0)[:, None].sqrt().clamp_min(_TINY)
+    products, squared = torch.einsum("gnp,hnp->ngh", values, values).square(), values.square().sum(-1)
+    same = products.sum((1, 2)) - products.diagonal(dim1=1, dim2=2).sum(1)
+    whole = squared.sum(0).square() - squared.square().sum(0)
     num = len(contrasts)
-    return ((pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)) / max(1, num * (num - 1))).float()
+    return (torch.stack([same, whole], dim=1) / max(1, num * (num - 1))).float()
 
 
 def noisy_maps(
-    maps: Tensor, draw: Tensor, *, monte_carlo: Tensor, references: Tensor, cosines: Tensor, dims: float | None, num_samples: int | None
+    maps: Tensor, draw: Tensor, *, monte_carlo: Tensor, references: Tensor, spread: Tensor, dims: float | None, num_samples: int | None
 ) -> NoisyMaps:
     """Maps with the noise of masks and of references taken together.
 
-    Two independent errors of variances v_i, spread over d_i directions, spread over v^2 / sum v_i^2 / d_i together (Satterthwaite, 1946).
+    Errors of variance v_i that spread alike over d_i directions have tr S_i^2 = v_i^2 / d_i. Those of references lie among those of masks,
+    or the other way round, so tr S_1 S_2 = v_1 v_2 / max(d_1, d_2), and together they spread over (v_1 + v_2)^2 / tr (S_1 + S_2)^2
+    directions. The degrees of freedom of the variance are Satterthwaite's (1946), (v_1 + v_2)^2 / sum v_i^2 / df_i.
 
     Args:
         maps: (R, H, W).
         draw: (R, H, W), of the error.
         monte_carlo: (R,), squared length of the error of masks or samples.
         references: (R,), squared length of the error of corpus and foil.
-        cosines: (R,), mean squared cosines of the contrasts.
+        spread: (R, 2), of the contrasts.
         dims: directions of the error of masks, where the method knows them; else they are read off the draws of different rows.
         num_samples: masks or samples.
     """
-    of_references = 1 / float(cosines.double().mean().clamp(1 / maps[0].numel(), 1)) if len(cosines) else 1.0
+    of_chance, of_draw = monte_carlo.double(), references.double()
+    variance = of_chance + of_draw
+    same, whole = spread.double().sum(0).tolist()
+    of_references = min(max(1.0, whole / same), float(maps[0].numel())) if same > 0 else 1.0
     if dims is None:
         known = torch.isfinite(draw).flatten(1).all(1)
-        dims = independent_directions(centred(draw[known])) if int(known.sum()) > 1 else of_references
-    variance = monte_carlo.double() + references.double()
+        own = centred(draw[known]) / variance[known, None].sqrt().clamp_min(_TINY)
+        dims = independent_directions(own) if len(own) > 1 else of_references
 
-    def together(of_masks: float, of_contrasts: float) -> Tensor:
-        total = monte_carlo.double() ** 2 / of_masks + references.double() ** 2 / of_contrasts
+    def together(of_masks: float, of_contrasts: float, of_both: float) -> Tensor:
+        total = of_chance**2 / of_masks + of_draw**2 / of_contrasts + 2 * of_chance * of_draw / of_both
         return (variance**2 / total.clamp_min(_TINY**2)).where(total > 0, 1.0).clamp_min(1)
 
     return NoisyMaps(
-        maps, draw, variance, dims=together(dims, of_references),
-        df=together(max(1, (num_samples or 2) - 1), NUM_CONTRASTS * of_references),
+        maps, draw, variance, dims=together(dims, of_references, max(dims, of_references)),
+        df=together(max(1, (num_samples or 2) - 1), NUM_CONTRASTS * of_references, float("inf")),
     )  # fmt: skip

@@ -20,7 +20,7 @@ METHOD_NAMES = {
     "occlusion": "Occlusion", "grad_cam": "Grad-CAM", "layer_integrated_gradients": "Layer integrated gradients", "random": "Random",
     "smooth_random": "Smooth random", "centre_bias": "Centre bias", "edges": "Edges",
 }  # fmt: skip
-_SHEET_ROWS, _SHEET_PANELS = 4, 32
+_SHEET_ROWS, _SHEET_PANELS = 3, 24
 
 
 def trace_title(trace: str) -> str:
@@ -69,7 +69,7 @@ def num_pages(given: ExplainSet) -> int:
 
 
 def _rows(given: ExplainSet) -> int:
-    """Explicands on a sheet: four, or more where each has few views."""
+    """Explicands on a sheet: three, or more where each has few views."""
     return max(_SHEET_ROWS, _SHEET_PANELS // len(given.views))
 
 

@@ -38,10 +38,10 @@ class OwnModule(pl.LightningModule):
         return self(images)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        self.backbone[5].eval()  # a part that the user holds still
+        getattr(self.backbone, "_orig_mod", self.backbone)[5].eval()  # a part that the user holds still
         images, labels = batch
         loss = nn.functional.cross_entropy(self.head(self.backbone(images)), labels)
-        self.losses.append(float(loss))
+        self.losses.append(float(loss.detach()))
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
