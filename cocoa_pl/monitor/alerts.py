@@ -188,8 +188,8 @@ def _untrained(seen: _Seen) -> _Finding:
     """
     share, drift = seen.of("drift_start_flagged") if seen.num_before >= 2 else math.nan, seen.of("drift_start_corrected")
     text = (
-        f"{seen.trace}: only {share:.0%} of the maps differ from the untrained encoder's by more than their noise (drift {drift:.2f} without
-        " "it), so they show the image and the architecture rather than what was learnt: train longer, or look at another method."
+        f"{seen.trace}: only {share:.0%} of the maps differ from the untrained encoder's by more than their noise (drift {drift:.2f} "
+        "without it), so they show the image and the architecture rather than what was learnt: train longer, or look at another method."
     )
     return share < 0.5 and drift < 0.3, share > 0.6 or drift > 0.4, text
 
@@ -197,14 +197,14 @@ def _untrained(seen: _Seen) -> _Finding:
 def _noisy(seen: _Seen) -> _Finding:
     """Reliability is the correlation with a map of other masks, corpus and foil; at 0.5 noise and map have the same variance.
 
-    Three looks, as the maps of the first epochs are faint. The advice is Spearman and Brown's: k times the draws take r to k r / (1 + (k -
-    1) r).
+    Three looks, as the maps of the first epochs are faint. The advice is Spearman and Brown's: k times the draws take r to
+    k r / (1 + (k - 1) r).
     """
     r = seen.of("reliability")
     more = f"about {math.ceil(4 * (1 - r) / r)} times as many would bring it to 0.8" if 0.05 < r < 0.5 else "many times as many are needed"
     text = (
-        f"{seen.trace}: for the third look in a row reliability is below 0.5 ({r:.2f}), so half of what the maps show is noise and would
-        come " f"out otherwise with another draw: raise {_remedy(seen.trace)} ({more})."
+        f"{seen.trace}: for the third look in a row reliability is below 0.5 ({r:.2f}), so half of what the maps show is noise and "
+        f"would come out otherwise with another draw: raise {_remedy(seen.trace)} ({more})."
     )
     return r < 0.5, r > 0.6, text
 

@@ -77,8 +77,8 @@ class Budget:
         self.num_masks = self.num_masks or self.most
 
     def plan(self, *, training: float) -> int | None:
-        """How many masks the next look may take, after so many seconds of training; as many as the last one, where that fits well
-        enough.""" if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.looks or self.per_mask <= 0:
+        """How many masks the next look may take after so many seconds of training; as many as the last one where that fits."""
+        if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.looks or self.per_mask <= 0:
             return self.num_masks
         allowed = training * self.share / (1 - self.share)
         fits = int((allowed - self.fixed / self.looks) / self.per_mask) // _STEP * _STEP

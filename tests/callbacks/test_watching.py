@@ -259,7 +259,7 @@ def test_averaged_weights_are_explained(order: str, own_module: Make, loader: Ma
     ("encoder", "message"),
     [
         ("bakbone", r"encoder='bakbone': OwnModule has no such module; nearest: backbone"),
-        ("backbone.17", "nearest: backbone.1"),
+        ("backbone.17", "nearest: .*backbone.1"),
         ("losses", "is a list in OwnModule; must be a module or a function"),
         ("zzz", "nearest: stem, backbone, head"),
     ],
@@ -322,7 +322,7 @@ def test_kinds_of_batches(wrap: str) -> None:
 class Stream(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Tensor]:
         for image in rand(30):
-            yield image + 0.01 * torch.rand(1)
+            yield image * torch.rand(1)
 
 
 @pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__`")
@@ -396,7 +396,7 @@ class OwnData(pl.LightningDataModule):
         self.calls.append("prepare_data")
 
     def setup(self, stage: str) -> None:
-        self.calls.append(f"setup {stage}")
+        self.calls.append(f"setup {str.__str__(stage)}")
         self.train, self.val = TensorDataset(rand(40), torch.arange(40) % 2), TensorDataset(rand(20, seed=1), torch.arange(20) % 2)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -576,16 +576,11 @@ def test_wrong_from_the_beginning(images: Any, options: dict[str, Any], message:
     [
         (rand(4, side=20), {}, r"have \(20, 20\) pixels, those of the foil \(16, 16\)"),
         (rand(4)[..., :12], {"foil": rand(20)[..., :12], "views": ("original", "rotate90")}, "rotate90 needs square images, .* 16 x 12"),
-        (None, {"foil": rand(20) * 0}, None),
     ],
 )  # fmt: skip
 def test_wrong_once_the_images_are_there(
-    images: Any, options: dict[str, Any], message: str | None, own_module: Make, loader: Make, quick_watch: Watch, quick_trainer: Make
+    images: Any, options: dict[str, Any], message: str, own_module: Make, loader: Make, quick_watch: Watch, quick_trainer: Make
 ) -> None:  # fmt: skip
-    if message is None:
-        callback = quick_watch(images, **options)
-        assert monitor_of(callback, quick_trainer(callback), own_module(), loader()).explain_set.foil.max() == 0
-        return
     with pytest.raises((ConfigError, DataError), match=message):
         quick_trainer(quick_watch(images, **options)).fit(own_module(), loader())
 

@@ -21,6 +21,7 @@ HEALTHY = {
     "explain/rise/border_share": 0.15,
     "explain/rise/energy_on_region": 0.12,
     "explain/rise/drift_start_flagged": 0.95,
+    "explain/rise/drift_start_corrected": 0.2,
     "explain/rise/reliability": 0.9,
     "explain/rise/gap": 0.1,
     "explain/rise/gap_random": 0.01,
@@ -31,10 +32,13 @@ CURVES: dict[str, tuple[str, float, float, float]] = {
     "border": ("explain/rise/border_share", 0.4, 0.28, 0.15),
     "region": ("explain/rise/energy_on_region", 0.3, 0.18, 0.1),
     "untrained": ("explain/rise/drift_start_flagged", 0.2, 0.55, 0.9),
-    "noisy": ("explain/rise/reliability", 0.3, 0.55, 0.9),
 }
 """Of rules that one look sets off: the scalar, a bad value, one between the thresholds, a good one."""
-IN_A_ROW = {"budget": ("explain/share_of_epoch", 0.31, 0.3), "chance": ("explain/rise/gap_over_random_low", -0.01, 0.01)}
+IN_A_ROW = {
+    "budget": ("explain/share_of_epoch", 0.31, 0.3),
+    "chance": ("explain/rise/gap_over_random_low", -0.01, 0.01),
+    "noisy": ("explain/rise/reliability", 0.3, 0.9),
+}
 
 
 def heard(alerts: Alerts, looks: Sequence[Mapping[str, float]], *, since: int = 0) -> list[Alert]:
@@ -116,8 +120,8 @@ def test_most_of_a_map_on_the_region_is_news_even_when_it_was_so_at_first() -> N
 
 def test_traces_are_told_apart_and_controls_left_out() -> None:
     tags = ("rise", "rise-class", "smooth_random", "random-class")
-    found = Alerts().check(1, {f"explain/{trace}/reliability": 0.1 for trace in tags})
-    assert [alert.trace for alert in found] == ["rise", "rise-class"]
+    values, alerts = {f"explain/{trace}/reliability": 0.1 for trace in tags}, Alerts()
+    assert [alert.trace for epoch in (1, 2, 3) for alert in alerts.check(epoch, values)] == ["rise", "rise-class"]
 
 
 @pytest.mark.parametrize("tag", sorted(HEALTHY))
@@ -137,8 +141,8 @@ def test_no_value_crashes(value: float) -> None:
 
 
 def test_a_nan_look_between_neither_repeats_an_alert_nor_breaks_a_row() -> None:
-    tag = "explain/rise/reliability"
-    assert len(heard(Alerts(), [{}, {tag: 0.1}, {tag: math.nan}, {tag: 0.1}])) == 1
+    tag = "explain/collapse_level"
+    assert len(heard(Alerts(), [{}, {tag: 0.97}, {tag: math.nan}, {tag: 0.97}])) == 1
     tag = "explain/share_of_epoch"
     assert [alert.epoch for alert in heard(Alerts(), [{}, {tag: 0.5}, {tag: 0.5}, {tag: math.nan}, {tag: 0.5}])] == [4]
 
