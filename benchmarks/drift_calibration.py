@@ -135,9 +135,9 @@ def draw(splits: Splits, sizes: Sequence[tuple[int, int]], *, seed: int) -> tupl
     halves: tuple[Drawn, Drawn] = {}, {}
     most_corpus, most_foil = (max(column) for column in zip(*sizes, strict=True))
     for number, label in enumerate(of_val[ids].tolist()):
-        order = torch.randperm(len(labels), generator=generator(seed, "references", number))
+        order, again = (torch.randperm(len(labels), generator=generator(seed, what, number)) for what in ("corpus", "foil"))
         corpora = order[labels[order] == label][: 2 * most_corpus].chunk(2)
-        foils = order[~torch.isin(order, torch.cat(corpora))][: 2 * most_foil].chunk(2)
+        foils = again[~torch.isin(again, torch.cat(corpora))][: 2 * most_foil].chunk(2)
         for drawn, corpus, foil in zip(halves, corpora, foils, strict=True):
             for num_corpus, num_foil in sizes:
                 drawn.setdefault(f"{num_corpus}, {num_foil}", []).append((corpus[:num_corpus], foil[:num_foil]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MANY, _FEW = 60, 5
+
 
 class CocoaError(Exception):
     """Base of every error that is the user's to mend; scripts print it as one line and exit with code 2."""
@@ -31,13 +33,16 @@ class OutputError(CocoaError):
 
 
 def choices_hint(name: str, choices: Iterable[str]) -> str:
-    """Say which names exist and which one is nearest to the one given.
+    """Say which names exist and which one is nearest to the one given; of very many, which few are nearest.
 
     Example:
         >>> choices_hint("rize", ["rise", "gradient"])
         "choose from: gradient, rise (did you mean 'rise'?)"
     """
     known = sorted(choices)
+    if len(known) > _MANY:
+        close = difflib.get_close_matches(name, known, n=_FEW, cutoff=0.3)
+        return f"the nearest of {len(known)}: {', '.join(close or known[:_FEW])}"
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     return f"choose from: {', '.join(known)}{hint}"

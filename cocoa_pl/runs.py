@@ -100,6 +100,12 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
         raise ConfigError(
             f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}"
         ) from error
+    except RuntimeError as error:
+        if "Early stopping conditioned on metric" not in str(error):
+            raise
+        known = [name for name in trainer.callback_metrics if name.startswith(("val/", "explain/", "train/"))]
+        wanted = config.trainer.stop_monitor or ""
+        raise ConfigError(f"trainer.stop_monitor={wanted}: no such metric; {choices_hint(wanted, known)}") from error
     except Stopped:
         if writes:
             print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)

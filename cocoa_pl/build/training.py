@@ -19,6 +19,7 @@ from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, Stop
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
 from cocoa_pl.callbacks.csv_logger import CsvLogger
 from cocoa_pl.callbacks.explanation import ExplanationCallback
+from cocoa_pl.callbacks.stopping import StopEarly
 from cocoa_pl.config import Config, to_dict
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
@@ -34,6 +35,12 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
     if config.explain.enabled:
         callbacks.append(build_explanation_callback(config, splits, folder))
     callbacks.append(StopGracefully(folder))  # after the moving average, which takes the last step in before the run is saved
+    if trainer.stop_monitor is not None:  # after the explanations, whose numbers it may watch
+        callbacks.append(
+            StopEarly(
+                trainer.stop_monitor, mode=trainer.stop_mode, patience=trainer.stop_patience, every_n_epochs=config.explain.every_n_epochs
+            )  # fmt: skip
+        )
     callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
     if trainer.progress_bar:
         callbacks.append(RunProgressBar(gap=f"explain/{config.explain.attributions[0]}/gap"))

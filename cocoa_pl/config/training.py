@@ -196,6 +196,12 @@ class TrainerConfig:
     """Batches whose gradients are added up before a step."""
     sync_batchnorm: bool = False
     """Share batch-norm statistics between devices."""
+    stop_monitor: str | None = None
+    """Stop when this metric, any logged one, explain/... included, has not improved for stop_patience looks; null trains all epochs."""
+    stop_mode: str = "max"
+    """Whether better is the max or the min of it."""
+    stop_patience: int = 5
+    """Looks without improvement before training stops."""
     progress_bar: bool = True
     """Show a progress bar."""
 
@@ -203,6 +209,8 @@ class TrainerConfig:
         one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
         one_of("trainer.strategy", self.strategy, ("auto", "ddp"))
         one_of("trainer.precision", self.precision, ("auto", "32", "bf16"))
+        one_of("trainer.stop_mode", self.stop_mode, ("max", "min"))
+        between("trainer.stop_patience", self.stop_patience, 1)
         between("trainer.epochs", self.epochs, 1)
         between("trainer.devices", self.devices, 0)
         between("trainer.num_nodes", self.num_nodes, 1)

@@ -141,8 +141,8 @@ def test_no_value_crashes(value: float) -> None:
 
 
 def test_a_nan_look_between_neither_repeats_an_alert_nor_breaks_a_row() -> None:
-    tag = "explain/collapse_level"
-    assert len(heard(Alerts(), [{}, {tag: 0.97}, {tag: math.nan}, {tag: 0.97}])) == 1
+    tag = "explain/rise/border_share"
+    assert len(heard(Alerts(), [{}, {tag: 0.4}, {tag: math.nan}, {tag: 0.4}])) == 1
     tag = "explain/share_of_epoch"
     assert [alert.epoch for alert in heard(Alerts(), [{}, {tag: 0.5}, {tag: 0.5}, {tag: math.nan}, {tag: 0.5}])] == [4]
 
