@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from cocoa_pl.augmentations.held_out import VIEWS
 from cocoa_pl.callbacks.averaging import averaged
@@ -48,7 +48,7 @@ def watch(
     training is not touched. A dataset that draws from a generator of its own is the exception: it has drawn a few times more.
 
     Args:
-        images: what is explained: a tensor, arrays, PIL images, files, a folder, a ``Dataset``, a ``DataLoader``, a ``LightningDataModule``
+        images: what is explained: a tensor, arrays, PIL images, files, a folder, a dataset, a ``DataLoader``, a ``LightningDataModule``
             (for the foil, too); None: the trainer's.
         encoder: dotted name of the module to explain in the Lightning module, or a function from the Lightning module to it or to a
             function of images. Maps and tokens that it returns are averaged. Its weights are the averaged ones where the trainer averages.
@@ -161,9 +161,10 @@ def _methods(attributions: Sequence[str] | Mapping[str, Attribution]) -> Callabl
 
 def _is_read_later(given: Any) -> bool:
     """Whether images come in batches or items, instead of being there; a list of tensors, arrays or files is there."""
-    if isinstance(given, Source | Dataset | DataLoader | pl.LightningDataModule):
+    if isinstance(given, Source | pl.LightningDataModule):
         return True
-    return hasattr(given, "__iter__") and not isinstance(given, list | tuple | str) and not hasattr(given, "shape")
+    of_many = hasattr(given, "__iter__") or hasattr(given, "__getitem__")
+    return of_many and not isinstance(given, list | tuple | str) and not hasattr(given, "shape") and not isinstance(given, Image.Image)
 
 
 def _sources(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from cocoa_pl.data.image_folder import FolderSource, Listing
 from cocoa_pl.data.inputs import load_pictures
@@ -134,7 +134,7 @@ def read_pool(
     for each, so that random transforms give the same images in every process and in a resumed run.
 
     Args:
-        data: a ``Dataset``, a ``DataLoader`` (its dataset is read, through its collate function), or another iterable of batches.
+        data: a dataset, a ``DataLoader`` (its dataset is read, through its collate function), or another iterable of batches.
         num: how many.
         seed: of the draw.
         what: what the images are, for messages.
@@ -181,9 +181,9 @@ def _batches(data: Any, num: int, seed: int, what: str) -> Iterator[tuple[Sequen
     """Batches with the positions of their items in the dataset, where those are known."""
     loader = data if isinstance(data, DataLoader) else None
     dataset = data if loader is None else loader.dataset
-    if isinstance(dataset, IterableDataset) or not isinstance(data, DataLoader | Dataset):
+    if isinstance(dataset, IterableDataset) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         if not isinstance(data, Iterable) or isinstance(data, Iterator):
-            raise DataError(f"{what} come from a {type(data).__name__}; must be a Dataset, a DataLoader or an iterable that starts anew")
+            raise DataError(f"{what} come from a {type(data).__name__}; must be a dataset, a DataLoader or an iterable that starts anew")
         seed_global_rng(derive_seed(seed, "pool"))
         if isinstance(dataset, IterableDataset):  # a loader of our own: workers that persist belong to training
             size, collate = (1, _only) if loader is None else (loader.batch_size, loader.collate_fn)
@@ -192,7 +192,7 @@ def _batches(data: Any, num: int, seed: int, what: str) -> Iterator[tuple[Sequen
             yield None, batch
         return
     indices = getattr(None if loader is None else loader.sampler, "indices", None)  # SubsetRandomSampler
-    allowed = torch.arange(len(dataset)) if indices is None else torch.as_tensor(indices)  # type: ignore[arg-type]
+    allowed = torch.arange(len(dataset)) if indices is None else torch.as_tensor(indices)
     order = allowed[torch.randperm(len(allowed), generator=generator(seed, "pool"))[:num]].tolist()
     in_batches = loader is not None and loader.batch_sampler is not None
     size = (getattr(loader.batch_sampler, "batch_size", None) or 1) if loader is not None and in_batches else 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from cocoa_pl.errors import ConfigError
 
-_FEWEST, _STEP = 16, 8
+_FEWEST, _STEP, _REMEMBERED = 16, 8, 4
 _SLACK = 0.1  # so many masks too many are let pass
 _ROOM = 1.5  # masks are added only where half as many again fit: the fewer changes, the better epochs compare
 
@@ -43,15 +43,14 @@ class Budget:
     """How many masks a look may take.
 
     A look lasts ``fixed + masks * seconds_per_mask``; it should take at most ``share`` of the time since the end of the look before. What
-    is fixed is averaged over looks, as some draw more pictures than others. The number of masks is a multiple of 8, never below 16, and
+    is fixed is averaged over the last four looks, as some draw more pictures than others. The number of masks is a multiple of 8, never below 16, and
     only ever cuts the sequence short: mask i stays mask i.
 
     Args:
         share: of the time, in (0, 1]; None: no limit.
         most: masks that the methods ask for; None: none masks, so that nothing can be saved.
         num_masks: masks of the look before.
-        fixed: seconds of all looks so far, masking apart.
-        looks: how many these were.
+        fixed: seconds of each of the last looks, masking apart.
         per_mask: seconds a mask took, last time.
 
     Raises:
@@ -67,8 +66,7 @@ class Budget:
     share: float | None
     most: int | None
     num_masks: int | None = None
-    fixed: float = 0.0
-    looks: int = 0
+    fixed: list[float] = field(default_factory=list)
     per_mask: float = 0.0
 
     def __post_init__(self) -> None:
@@ -78,10 +76,10 @@ class Budget:
 
     def plan(self, *, training: float) -> int | None:
         """How many masks the next look may take after so many seconds of training; as many as the last one where that fits."""
-        if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.looks or self.per_mask <= 0:
+        if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.fixed or self.per_mask <= 0:
             return self.num_masks
         allowed = training * self.share / (1 - self.share)
-        fits = int((allowed - self.fixed / self.looks) / self.per_mask) // _STEP * _STEP
+        fits = int((allowed - sum(self.fixed) / len(self.fixed)) / self.per_mask) // _STEP * _STEP
         fits = max(min(_FEWEST, self.most), min(self.most, fits))
         if fits < self.num_masks * (1 - _SLACK) or fits >= _ROOM * self.num_masks or fits == self.most:
             self.num_masks = fits
@@ -89,16 +87,14 @@ class Budget:
 
     def spent(self, *, looking: float, masking: float) -> None:
         """Learn from a look that lasted so many seconds, in some of which masked images were encoded."""
-        self.fixed += looking - masking
-        self.looks += 1
+        self.fixed = [*self.fixed, looking - masking][-_REMEMBERED:]
         if self.num_masks:
             self.per_mask = masking / self.num_masks
 
-    def state_dict(self) -> dict[str, int | float | None]:
+    def state_dict(self) -> dict[str, Any]:
         """What was learnt, in plain values."""
-        return {"num_masks": self.num_masks, "fixed": self.fixed, "looks": self.looks, "per_mask": self.per_mask}
+        return {"num_masks": self.num_masks, "fixed": list(self.fixed), "per_mask": self.per_mask}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with what was learnt."""
-        self.num_masks, self.fixed = state_dict["num_masks"], state_dict["fixed"]
-        self.looks, self.per_mask = state_dict["looks"], state_dict["per_mask"]
+        self.num_masks, self.fixed, self.per_mask = state_dict["num_masks"], list(state_dict["fixed"]), state_dict["per_mask"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -76,6 +76,15 @@ def make_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
         "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": 1,
     }  # fmt: skip
     return pl.Trainer(callbacks=list(callbacks), **(quick | options))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads, ten times so where others want the cores, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.monitor import Monitor
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore::lightning_fabric.utilities.warnings.PossibleUserWarning"),
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning"),
 ]
@@ -328,7 +329,7 @@ class Stream(IterableDataset[Any]):
 @pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__`")
 def test_streams_and_iterables_start_anew() -> None:
     state = torch.get_rng_state()
-    for data in (Stream(), DataLoader(Stream(), batch_size=4), [rand(4), rand(4, seed=1)]):
+    for data in (Stream(), DataLoader(Stream(), batch_size=4), Each([rand(4), rand(4, seed=1)])):
         first, second = (read_pool(data, 7, seed=0, what="the images") for _ in range(2))
         assert torch.equal(first.images, second.images)
         assert len(first) == 7
