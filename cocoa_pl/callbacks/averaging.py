@@ -39,6 +39,6 @@ def behind_averaging(callback: Callback, callbacks: Sequence[Callback]) -> list[
         True
     """
     last = max((place for place, each in enumerate(callbacks) if isinstance(each, WeightAveraging)), default=-1)
-    if list(callbacks).index(callback) > last:
+    if callback not in callbacks[: last + 1]:
         return list(callbacks)
     return [each for each in callbacks[: last + 1] if each is not callback] + [callback, *callbacks[last + 1 :]]

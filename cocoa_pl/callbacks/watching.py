@@ -80,6 +80,7 @@ def watch(
         DataError: ``images`` or ``foil`` cannot be used. In training: the loaders' images cannot.
 
     Example:
+        >>> import torch
         >>> callback = watch(torch.rand(8, 3, 16, 16), foil=torch.rand(40, 3, 16, 16), encoder="model.backbone", every_n_epochs=5)
         >>> trainer = pl.Trainer(callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=1)
     """

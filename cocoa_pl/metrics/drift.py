@@ -8,8 +8,11 @@ change of scale is none:
 
 Noise along a map changes its scale alone, so only noise across it counts. kappa is 1 for independent noise and falls to 0 where both maps
 share theirs, as maps of two epochs with the same masks and foil do. If nothing changed, |a - b|^2 / V follows an F distribution with as
-many degrees of freedom as e has independent directions, and as V was estimated with. The interval of the change is that of the
-non-centrality of F (Steiger, "Beyond the F test", Psychological Methods 9, 2004).
+many degrees of freedom as e has independent directions, and as V was estimated with. The interval of the change comes from that of the
+non-centrality of F (Steiger, "Beyond the F test", Psychological Methods 9, 2004), which tells of the change in units of V. How well V is
+known matters to the change itself only as far as V was taken off |a - b|^2: its degrees of freedom count for (|a - b|^2 / V)^2 times as
+many where the change is the larger of the two.
+
 The correlation that maps without noise would have is Spearman's correction for attenuation (1904), less the noise that is shared.
 """
 
@@ -19,7 +22,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from scipy.special import ncfdtr
+from scipy.special import fdtr, ncfdtr
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError
@@ -28,6 +31,7 @@ from cocoa_pl.metrics.maps import check_same_shape, precise
 
 _TINY = 1e-12
 _BISECTIONS = 60
+_SURE = 1e2  # ratio of a change to its noise from where on the noise is as good as known
 _LARGEST = 1e7  # non-centrality beyond which a change is certain, and the distribution function of little use
 
 
@@ -196,7 +200,10 @@ def _change_interval(moved: Tensor, noise: Tensor, dims: Tensor, df: Tensor, con
     exact = noise <= _TINY  # nothing was left to chance: any change is real
     moved = moved.where(moved > 1e-9, 0)
     across, known, ratio = (each.double().cpu().numpy() for each in (dims.clamp_min(1), df.clamp_min(1), moved / noise.clamp_min(_TINY)))
-    ends = [_non_centrality(across, known, ratio, probability) for probability in ((1 + confidence) / 2, (1 - confidence) / 2)]
+    real = fdtr(across, known, ratio) > (1 + confidence) / 2
+    better = known * ratio.clip(1, _SURE) ** 2
+    ends = [_non_centrality(across, better, ratio, probability) for probability in ((1 + confidence) / 2, (1 - confidence) / 2)]
+    ends[0] = np.where(real, ends[0], 0.0)
     scale = noise / dims.clamp_min(1)
     low, high = (torch.from_numpy(end).to(moved) * scale for end in ends)
     return low.where(~exact, moved), high.where(~exact, moved)

@@ -54,12 +54,12 @@ def compare(given: ExplainSet, look: Look, other: Look, trace: str, *, decompose
 
 
 def pooled_drift(made: Change) -> float:
-    """1 - correlation that maps without noise would have, over all rows together.
+    """1 - correlation that maps without noise would have, over all rows together that noise does not outweigh; NaN without any.
 
     Ratios of single maps scatter widely where maps are noisy; the ratio of means does not.
     """
-    signal = made.signal.mean()
-    return float((1 - made.covariance.mean() / signal).clamp(0, 2)) if bool(signal > 0) else float("nan")
+    known = made.signal > 0
+    return float((1 - made.covariance[known].mean() / made.signal[known].mean()).clamp(0, 2))
 
 
 def by_explicand(given: ExplainSet, values: Tensor) -> Tensor:

@@ -91,8 +91,8 @@ class Monitor:
         """
         before = encoder.num_forwards
         methods = {name: _fewer_masks(method, num_masks) for name, method in self.attributions.items()}
-        mine = torch.arange(rank, len(self.explain_set.explicands), world_size)
-        own_pairs = torch.arange(rank, len(self.explain_set.pairs), world_size)
+        mine = torch.arange(len(self.explain_set.explicands))[rank::world_size]
+        own_pairs = torch.arange(len(self.explain_set.pairs))[rank::world_size]
         own: Rows = {"row": mine, "plain": mine[mine < self.explain_set.num_images], "pair": own_pairs}
         failure: Exception | None = None
         explained, reference = None, None

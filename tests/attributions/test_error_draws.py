@@ -110,8 +110,9 @@ def test_a_sketch_is_as_large_as_the_whole_map() -> None:
     directions = torch.randn(6, 40, generator=draw)
 
     def scores(images: Tensor, rows: Tensor) -> Tensor:
-        reps: Tensor = network(2 * images - 1).mean((2, 3))
-        return reps / reps.norm(dim=1, keepdim=True) @ directions
+        reps = network(2 * images - 1).mean((2, 3))
+        made: Tensor = reps / reps.norm(dim=1, keepdim=True) @ directions
+        return made
 
     images = torch.rand(6, 3, 16, 16, generator=draw)
     whole = IntegratedGradients(num_steps=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -591,6 +592,29 @@ def test_names_of_methods_have_few_masks(own_module: Make, loader: Make, quick_w
     methods = monitor_of(callback, quick_trainer(callback), own_module(), loader()).attributions
     assert list(methods) == ["integrated_gradients", "rise"]
     assert (methods["rise"].num_masks, methods["rise"].grid_size) == (256, 4)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("world_size", [2, 6])
+def test_more_processes_than_there_is_to_share(
+    world_size: int, own_module: Make, loader: Make, quick_watch: Watch, quick_trainer: Make
+) -> None:  # fmt: skip
+    """No pairs, four rows: every process still meets the others, and has what one process alone has."""
+    callback, module = quick_watch(), own_module()
+    monitor = monitor_of(callback, quick_trainer(callback), module, loader())
+    parts: list[dict[str, Tensor]] = []
+
+    def gather(rows: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        parts.append(rows)
+        return parts
+
+    alone = monitor.look(callback.encoder(module))
+    for rank in range(world_size - 1):
+        with contextlib.suppress(KeyError, RuntimeError):  # the others' rows are not there yet
+            monitor.look(callback.encoder(module), rank=rank, world_size=world_size, gather=gather)
+    together = monitor.look(callback.encoder(module), rank=world_size - 1, world_size=world_size, gather=gather)
+    for trace, maps in alone.attributions.items():
+        torch.testing.assert_close(together.attributions[trace], maps)
+    assert together.num_samples == alone.num_samples
 
 
 def test_a_resumed_run_goes_on(tmp_path: Path, own_module: Make, loader: Make, quick_watch: Watch, quick_trainer: Make) -> None:

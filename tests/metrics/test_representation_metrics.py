@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from cocoa_pl.metrics.quality import RepresentationQuality, raw_pixel_knn
 from cocoa_pl.metrics.health import alignment, collapse_level, effective_rank, uniformity
+from cocoa_pl.metrics.quality import RepresentationQuality, raw_pixel_knn
 from cocoa_pl.metrics.representation import fit_linear_head, knn_accuracy, linear_probe_accuracy
 
 DRAW = torch.Generator().manual_seed(0)

@@ -17,10 +17,10 @@ def looks(budget: Budget, *, training: float, fixed: float, per_mask: float, num
     """Masks of successive looks whose cost is fixed + per_mask * masks."""
     taken = []
     for _ in range(num):
-        masks = budget.num_masks
+        masks = budget.plan(training=training)
         assert masks is not None
         taken.append(masks)
-        budget.spent(training=training, looking=fixed + per_mask * masks, masking=per_mask * masks, num_masks=masks)
+        budget.spent(looking=fixed + per_mask * masks, masking=per_mask * masks)
     return taken
 
 
@@ -31,10 +31,8 @@ def test_it_settles_at_once_and_keeps_to_its_share(share: float, per_mask: float
     taken = looks(Budget(share, most=512), training=training, fixed=fixed, per_mask=per_mask)
     assert len(set(taken[1:])) == 1
     last = taken[-1]
-    looking = fixed + per_mask * last
-    assert last == 16 or looking <= 1.1 * share * (training + looking) / 1  # within the slack
-    more = fixed + per_mask * 1.5 * (last + 8)
-    assert last == 512 or more > share * (training + more)
+    assert last == 16 or fixed + per_mask * last <= share / (1 - share) * training * 1.1  # a tenth more is no reason to change
+    assert last == 512 or fixed + per_mask * 1.5 * (last + 8) > share / (1 - share) * training  # half as many again do not fit
 
 
 @pytest.mark.parametrize("per_mask", [0.003, 0.0111, 0.4])
@@ -42,9 +40,7 @@ def test_masks_are_a_multiple_of_eight_from_the_front_of_the_sequence(per_mask: 
     taken = looks(Budget(0.1, most=256), training=10.0, fixed=0.1, per_mask=per_mask)[-1]
     assert taken % 8 == 0
     assert 16 <= taken <= 256
-    whole, cut = (
-        rise_masks(torch.arange(Rise(num_masks=num).num_masks), seed=1, height=8, width=8, grid_size=2) for num in (256, taken)
-    )
+    whole, cut = (rise_masks(torch.arange(Rise(num_masks=num).num_masks), seed=1, height=8, width=8, grid_size=2) for num in (256, taken))
     assert torch.equal(whole[:taken], cut)
 
 
@@ -61,21 +57,36 @@ def test_without_a_limit_nothing_is_cut(share: float | None) -> None:
 
 def test_where_nothing_masks_nothing_can_be_saved() -> None:
     budget = Budget(0.1, most=None)
-    budget.spent(training=1.0, looking=9.0, masking=0.0, num_masks=None)
-    assert budget.num_masks is None
+    budget.spent(looking=9.0, masking=0.0)
+    assert budget.plan(training=1.0) is None
+
+
+def test_pictures_that_only_some_looks_draw_are_shared_out() -> None:
+    budget, taken = Budget(0.2, most=256), []
+    for number in range(12):
+        masks = budget.plan(training=10.0)
+        assert masks is not None
+        taken.append(masks)
+        budget.spent(looking=(1.2 if number % 4 == 0 else 0.0) + 0.01 * masks, masking=0.01 * masks)
+    fixed = [1.2 if number % 4 == 0 else 0.0 for number in range(12)]
+    assert sum(fixed) + 0.01 * sum(taken) <= 1.1 * 0.25 * 10.0 * 12
+    assert len(set(taken[4:])) == 1
 
 
 def test_a_faster_clock_brings_masks_back_and_a_slight_change_moves_nothing() -> None:
     budget = Budget(0.2, most=256)
     slow = looks(budget, training=10.0, fixed=0.1, per_mask=0.05)[-1]
-    assert looks(budget, training=10.0, fixed=0.1, per_mask=0.05 * 0.95)[-1] == slow
-    assert looks(budget, training=10.0, fixed=0.1, per_mask=0.05 * 1.05)[-1] == slow
+    for change in (0.95, 1.05):
+        assert looks(budget, training=10.0, fixed=0.1, per_mask=0.05 * change)[-1] == slow
     assert looks(budget, training=10.0, fixed=0.1, per_mask=0.005)[-1] == 256
 
 
 def test_a_budget_goes_on_where_it_was() -> None:
-    assert Budget(0.1, most=256, num_masks=48).num_masks == 48
-    assert Budget(0.1, most=256).num_masks == 256
+    budget, resumed = Budget(0.2, most=256), Budget(0.2, most=256)
+    looks(budget, training=10.0, fixed=0.3, per_mask=0.05)
+    resumed.load_state_dict(budget.state_dict())
+    assert resumed == budget
+    assert resumed.plan(training=2.0) == budget.plan(training=2.0) == 16
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5])

@@ -24,30 +24,32 @@ def population(num: int, *, seed: int) -> Tensor:
     return (torch.randn(num, DIM, generator=draw) * scale + 0.7).relu() + 0.01
 
 
-POPULATION, OF_CLASS = population(20_000, seed=0), population(20_000, seed=1) * torch.linspace(0.2, 1, DIM)
+ORIGINALS, POPULATION, OF_CLASS = (
+    population(3, seed=2),
+    population(20_000, seed=0),
+    population(20_000, seed=1) * torch.linspace(0.2, 1, DIM),
+)
 
 
 def drawn(seed: int, *, foil: int = FOIL, corpus: int = CORPUS) -> References:
     draw = torch.Generator().manual_seed(seed)
-    foils, corpora = (
-        each[torch.randint(len(each), (num,), generator=draw)] for each, num in ((POPULATION, foil), (OF_CLASS, corpus))
-    )
-    return References(POPULATION[:3], torch.zeros(3, dtype=torch.long), (4,), (foils, foils), (corpora[None], corpora[None]))
+    foils, corpora = (each[torch.randint(len(each), (num,), generator=draw)] for each, num in ((POPULATION, foil), (OF_CLASS, corpus)))
+    return References(ORIGINALS, torch.zeros(3, dtype=torch.long), (4,), (foils, foils), (corpora[None], corpora[None]))
 
 
 @pytest.mark.parametrize(("foil", "corpus"), [(FOIL, CORPUS), (FOIL + 1, CORPUS + 1), (FOIL, 2)])
 def test_contrasts_are_as_large_as_directions_differ_between_draws(foil: int, corpus: int) -> None:
-    many = [drawn(seed, foil=foil, corpus=corpus) for seed in range(500)]
+    many = [drawn(seed, foil=foil, corpus=corpus) for seed in range(250)]
     for place, suffix in enumerate(("", "-class")):
         directions = torch.stack([each.directions()[suffix][0] for each in many]).double()
         true = float((directions - directions.mean(0)).square().sum(1).mean()) * len(many) / (len(many) - 1)
         rows = torch.arange(3)
         found = torch.stack([each.contrasts(rows, rows, seed=seed).directions for seed, each in enumerate(many)]).double()
-        assert found.shape == (500, 2 * NUM_CONTRASTS, 3, DIM)
+        assert found.shape == (250, 2 * NUM_CONTRASTS, 3, DIM)
         energy = float(found[:, place::2].square().sum(-1).mean())
         # where one is left over, its weight is missing from the halves
         left_over = 1.0 if foil == FOIL else 0.9
-        assert left_over * 0.93 < energy / true < 1.07
+        assert left_over * 0.9 < energy / true < 1.1
 
 
 def test_contrasts_spread_in_the_directions_in_which_directions_err() -> None:
@@ -108,7 +110,9 @@ def test_spread_tells_the_directions_of_each_row_whatever_its_scale() -> None:
     assert spread(torch.zeros(NUM_CONTRASTS, 2, 8, 8)).tolist() == [[0, 0], [0, 0]]
 
 
-def together(monte_carlo: float, references: float, *, dims: float | None = 20.0, num_samples: int | None = 101, of: float = 4.0) -> NoisyMaps:
+def together(
+    monte_carlo: float, references: float, *, dims: float | None = 20.0, num_samples: int | None = 101, of: float = 4.0
+) -> NoisyMaps:
     maps = torch.randn(2, 16, 16, generator=torch.Generator().manual_seed(0))
     return noisy_maps(
         maps, torch.randn(2, 16, 16, generator=torch.Generator().manual_seed(1)), monte_carlo=torch.full((2,), monte_carlo),
@@ -118,9 +122,8 @@ def together(monte_carlo: float, references: float, *, dims: float | None = 20.0
 
 def test_noise_of_one_kind_keeps_its_directions_and_degrees_of_freedom() -> None:
     masks, foil, nothing = together(2.0, 0.0), together(0.0, 3.0), together(0.0, 0.0)
-    assert (masks.dims[0], masks.df[0], masks.variance[0]) == (20, 100, 2)
-    assert (foil.dims[0], foil.df[0], foil.variance[0]) == (4, 4 * NUM_CONTRASTS, 3)
-    assert (nothing.dims[0], nothing.df[0], nothing.variance[0]) == (1, 1, 0)
+    for made, expected in ((masks, [20, 100, 2]), (foil, [4, 4 * NUM_CONTRASTS, 3]), (nothing, [1, 1, 0])):
+        assert torch.stack([made.dims, made.df, made.variance])[:, 0].tolist() == pytest.approx(expected)
 
 
 def test_noise_of_both_kinds_spreads_as_their_sum_does() -> None:
