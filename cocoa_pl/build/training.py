@@ -36,11 +36,10 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
         callbacks.append(build_explanation_callback(config, splits, folder))
     callbacks.append(StopGracefully(folder))  # after the moving average, which takes the last step in before the run is saved
     if trainer.stop_monitor is not None:  # after the explanations, whose numbers it may watch
+        looks = config.explain.every_n_epochs
         callbacks.append(
-            StopEarly(
-                trainer.stop_monitor, mode=trainer.stop_mode, patience=trainer.stop_patience, every_n_epochs=config.explain.every_n_epochs
-            )  # fmt: skip
-        )
+            StopEarly(trainer.stop_monitor, mode=trainer.stop_mode, patience=trainer.stop_patience, every_n_epochs=looks)
+        )  # fmt: skip
     callbacks += [*build_checkpoints(config, splits, folder), Summary(folder)]
     if trainer.progress_bar:
         callbacks.append(RunProgressBar(gap=f"explain/{config.explain.attributions[0]}/gap"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,8 +44,8 @@ class Budget:
     """How many masks a look may take.
 
     A look lasts ``fixed + masks * seconds_per_mask``; it should take at most ``share`` of the time since the end of the look before. What
-    is fixed is averaged over the last four looks, as some draw more pictures than others. The number of masks is a multiple of 8, never below 16, and
-    only ever cuts the sequence short: mask i stays mask i.
+    is fixed is the median of the last four looks: the first one warms up, and some draw more pictures. The number of masks is a multiple of
+    8, never below 16, and only ever cuts the sequence short: mask i stays mask i.
 
     Args:
         share: of the time, in (0, 1]; None: no limit.
@@ -79,7 +80,7 @@ class Budget:
         if self.share is None or self.share == 1 or not self.most or not self.num_masks or not self.fixed or self.per_mask <= 0:
             return self.num_masks
         allowed = training * self.share / (1 - self.share)
-        fits = int((allowed - sum(self.fixed) / len(self.fixed)) / self.per_mask) // _STEP * _STEP
+        fits = int((allowed - statistics.median_low(self.fixed)) / self.per_mask) // _STEP * _STEP
         fits = max(min(_FEWEST, self.most), min(self.most, fits))
         if fits < self.num_masks * (1 - _SLACK) or fits >= _ROOM * self.num_masks or fits == self.most:
             self.num_masks = fits
