@@ -63,7 +63,7 @@ class ExplanationCallback(Callback):
         self.epochs: list[int] = []
         self.reading: Reading | None = None
         self._pictures: Pictures | None = None
-        self._scales: dict[str, float] = {}
+        self._colours: tuple[dict[str, float], dict[str, int]] = ({}, {})
         self._since = time.perf_counter()
         self._resumed = False
 
@@ -83,7 +83,7 @@ class ExplanationCallback(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         boards = boards_of(trainer.loggers) if trainer.is_global_zero else []
         self._pictures = Pictures(self.monitor.explain_set, folder=self.folder, boards=boards, num_strips=self.num_strips)
-        self._pictures.scales = self._scales
+        self._pictures.scales, self._pictures.since = self._colours
         if not self.epochs:
             if self.reference is not None:
                 self.looks["reference"] = self._explain(trainer, self.reference())
@@ -153,7 +153,7 @@ class ExplanationCallback(Callback):
             return {}
         return {
             "ids": self.monitor.explain_set.ids.tolist(), "seed": self.monitor.seed, "epochs": list(self.epochs),
-            "scales": dict(self._pictures.scales if self._pictures is not None else self._scales), "budget": self.budget.state_dict(),
+            "scales": dict(self._colours[0]), "scales_since": dict(self._colours[1]), "budget": self.budget.state_dict(),
             "alerts": self.alerts.state_dict(), "history": self.history.state_dict(),
             "looks": {name: look.pack() for name, look in self.looks.items()},
         }  # fmt: skip
@@ -163,7 +163,7 @@ class ExplanationCallback(Callback):
             return
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
             raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ")
-        self.epochs, self._scales = list(state_dict["epochs"]), dict(state_dict["scales"])
+        self.epochs, self._colours = list(state_dict["epochs"]), (dict(state_dict["scales"]), dict(state_dict["scales_since"]))
         self.budget.load_state_dict(state_dict["budget"])
         self._resumed = True
         self.alerts.load_state_dict(state_dict["alerts"])

@@ -1,9 +1,10 @@
 """What a look looks like: contact sheets, film strips, raw maps and the table of changes, to the folder and to the boards.
 
 Maps towards the original image are drawn at every look. Those towards the class, and film strips, which show a few columns anyway, are
-drawn less often the longer a run is, and at its end. Every picture is encoded once. One scale of colours serves the whole run: that of the
-first trained look, with room for maps to grow, since the maps of an untrained encoder are far smaller; so the untrained sheet waits for
-that look.
+drawn less often the longer a run is, and at its end. Every picture is encoded once.
+
+One scale of colours serves the whole run: that of the first trained look, for the maps of an untrained encoder are far smaller, so its sheet
+waits for that look. Only where maps outgrow their scale is it doubled, and sheets say since when they have theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cocoa_pl.report.folder import write_look
 from cocoa_pl.viz.strip import spaced
 
 _STRIP_COLUMNS = 6
-_ROOM_TO_GROW = 2.0  # maps grow by two to four from the first trained epoch to the last
+_OUTGROWN = 1.25  # maps whose robust scale is so much above their colours' would be saturated
 
 
 class Pictures:
@@ -40,6 +41,7 @@ class Pictures:
     def __init__(self, given: ExplainSet, *, folder: Path | None, boards: Sequence[Board], num_strips: int) -> None:
         self.given, self.folder, self.boards, self.num_strips = given, folder, boards, num_strips
         self.scales: dict[str, float] = {}
+        self.since: dict[str, int] = {}  # the epoch from which on a trace has had its scale
         self._complete = True
 
     def show(self, reading: Reading, *, epochs: Sequence[int], start: Look, unreliable: bool = False) -> None:
@@ -59,8 +61,8 @@ class Pictures:
         self._complete = False
         if len(epochs) == 1:
             return
+        self._fit_scales(scales(reading.look), epoch)
         if len(epochs) == 2:
-            self._set_scales({trace: _ROOM_TO_GROW * scale for trace, scale in scales(reading.look).items()})
             self._publish(self._sheets(read(self.given, start), epochs[0], self.scales), epochs[0])
         self._publish(self._sheets(reading, epoch, [trace for trace in self.scales if "-" not in trace], unreliable), epoch)
         if _is_sparse(len(epochs)):
@@ -71,7 +73,7 @@ class Pictures:
         if self._complete:
             return
         if len(epochs) == 1:  # a run that ended before it was trained
-            self._set_scales(scales(reading.look))
+            self._fit_scales(scales(reading.look), epochs[0])
             pictures = self._sheets(reading, epochs[0], self.scales, unreliable)
         else:
             pictures = self._sheets(reading, epochs[-1], [trace for trace in self.scales if "-" in trace], unreliable) | self._strips(
@@ -80,10 +82,20 @@ class Pictures:
         self._publish(pictures, epochs[-1])
         self._complete = True
 
-    def _set_scales(self, values: dict[str, float]) -> None:
-        self.scales = values
+    def _fit_scales(self, needed: Mapping[str, float], epoch: int) -> None:
+        """Keep every scale, unless maps have outgrown it: then double it until they fit."""
+        for trace, scale in needed.items():
+            if trace in self.scales and scale <= _OUTGROWN * self.scales[trace]:
+                continue
+            own = self.scales.get(trace) or scale
+            while scale > own:
+                own *= 2
+            self.scales[trace], self.since[trace] = own, epoch
         if self.folder is not None:
-            write_json(self.folder / "scales.json", values)
+            write_json(
+                self.folder / "scales.json",
+                {trace: {"scale": scale, "since_epoch": self.since[trace]} for trace, scale in self.scales.items()},
+            )
 
     def _publish(self, pictures: Mapping[str, bytes], epoch: int) -> None:
         if self.folder is not None:
@@ -97,7 +109,7 @@ class Pictures:
     def _sheets(self, reading: Reading, epoch: int, traces: Iterable[str], unreliable: bool = False) -> dict[str, bytes]:
         made, flags = {}, _flags(reading, unreliable)
         for trace in traces:
-            title, note = f"{trace_title(trace)}, epoch {epoch}", "same colours in every epoch"
+            title, note = f"{trace_title(trace)}, epoch {epoch}", f"the same colours since epoch {min(epoch, self.since[trace])}"
             picture = sheet(self.given, reading.look, trace, scale=self.scales[trace], title=title, subtitle=note, flags=flags[trace])
             made[f"explain/{trace}/sheet"] = png_bytes(picture)
         return made
