@@ -13,17 +13,18 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from cocoa_pl.build.data import build_explain_set
 from cocoa_pl.build.explaining import build_monitor, freeze, load_encoder
-from cocoa_pl.build.precision import device_type, native_precision
+from cocoa_pl.build.precision import native_precision
 from cocoa_pl.callbacks.averaging import averaged
 from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, StopGracefully
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
 from cocoa_pl.callbacks.csv_logger import CsvLogger
 from cocoa_pl.callbacks.explanation import ExplanationCallback
-from cocoa_pl.callbacks.stopping import StopEarly
+from cocoa_pl.callbacks.stopping import BestCheckpoint, StopEarly
 from cocoa_pl.config import Config, to_dict
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.optional import require
+from cocoa_pl.rng import derive_seed
 
 
 def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trainer, CsvLogger]:
@@ -74,8 +75,13 @@ def build_loggers(config: Config, folder: Path, csv_logger: CsvLogger) -> list[L
         return [TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False), csv_logger]
     if kind == "wandb":
         require("wandb", package="wandb", what="run.logger=wandb needs")
-        return [WandbLogger(name=config.run.name, save_dir=folder, project="cocoa_pl"), csv_logger]
+        return [WandbLogger(name=folder.name, save_dir=folder, project="cocoa_pl", id=_run_id(folder), resume="allow"), csv_logger]
     return [csv_logger]
+
+
+def _run_id(folder: Path) -> str:
+    """What Weights & Biases knows the run by, so that a resumed one goes on where it was: a function of its folder."""
+    return f"{derive_seed(str(folder.resolve())):016x}"
 
 
 def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> ExplanationCallback:
@@ -93,14 +99,16 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
     )  # fmt: skip
 
 
-def _reference(config: Config, path: Path) -> Callable[[], FrozenEncoder]:
-    """The encoder that every look is compared with; the checkpoint is read at once, so that a wrong one is refused before training."""
+def _reference(config: Config, path: Path) -> Callable[[torch.device], FrozenEncoder]:
+    """The encoder that every look is compared with; the checkpoint is tried at once, so that a wrong one is refused before training."""
     explain = config.explain
-    kind = device_type(config)
-    encoder = load_encoder(
-        path, space=explain.space, layer=explain.layer, precision=native_precision(explain.precision, kind), device=kind
-    )  # fmt: skip
-    return lambda: encoder
+
+    def load(device: torch.device) -> FrozenEncoder:
+        precision = native_precision(explain.precision, device.type)
+        return load_encoder(path, space=explain.space, layer=explain.layer, precision=precision, device=device)
+
+    load(torch.device("cpu"))
+    return load
 
 
 def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Callback]:
@@ -114,13 +122,13 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
     kept: list[Callback] = [ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
     if monitor and config.checkpoint.top_k:
         kept.append(
-            ModelCheckpoint(
+            BestCheckpoint(
                 folder,
+                looks_every_n_epochs=config.explain.every_n_epochs,
                 filename="best-{epoch:03d}",
                 monitor=monitor,
                 mode=config.checkpoint.mode,
                 save_top_k=config.checkpoint.top_k,
-                every_n_epochs=config.explain.every_n_epochs if monitor.startswith("explain/") else 1,
                 save_on_train_epoch_end=True,
                 enable_version_counter=False,
             )

@@ -39,10 +39,10 @@ class ExplanationCallback(Callback):
         monitor: the explain set and how it is explained, or what makes it once the trainer is there.
         encoder: the Lightning module to the ``FrozenEncoder`` of its current weights.
         folder: where PNGs, raw maps and tables go; None writes none.
-        every_n_epochs: look after every so many epochs; the untrained encoder and the last epoch are always looked at.
+        every_n_epochs: look after every so many epochs; the untrained encoder and the last of ``max_epochs`` are always looked at.
         num_strips: explicands that get a film strip.
         budget_share: most of the time that looks may take, in (0, 1], kept by taking fewer masks; None: no limit.
-        reference: an encoder that every look is compared with; made when needed.
+        reference: device to an encoder that every look is compared with; called once.
         options: the run's, for the page of hyper-parameters.
 
     Raises:
@@ -51,8 +51,8 @@ class ExplanationCallback(Callback):
 
     def __init__(
         self, monitor: Monitor | MakeMonitor, *, encoder: Freeze, folder: Path | None, every_n_epochs: int = 1, num_strips: int = 4,
-        budget_share: float | None = None, reference: Callable[[], FrozenEncoder] | None = None, options: Mapping[str, object] | None =
-            None,
+        budget_share: float | None = None, reference: Callable[[torch.device], FrozenEncoder] | None = None,
+        options: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
         self._monitor = monitor
         self.encoder, self.folder, self.reference = encoder, folder, reference
@@ -65,7 +65,7 @@ class ExplanationCallback(Callback):
         self._pictures: Pictures | None = None
         self._colours: tuple[dict[str, float], dict[str, int]] = ({}, {})
         self._since = time.perf_counter()
-        self._resumed = False
+        self._resumed = self._fitting = False
 
     @property
     def monitor(self) -> Monitor:
@@ -77,6 +77,7 @@ class ExplanationCallback(Callback):
         trainer.callbacks = behind_averaging(self, trainer.callbacks)  # type: ignore[attr-defined]
         if not isinstance(self._monitor, Monitor):
             self._monitor = self._monitor(trainer, pl_module)
+        self._fitting = stage == "fit"
         if self.budget.most is None:
             self.budget = Budget(self.budget.share, most=self.monitor.max_masks)
 
@@ -86,14 +87,14 @@ class ExplanationCallback(Callback):
         self._pictures.scales, self._pictures.since = self._colours
         if not self.epochs:
             if self.reference is not None:
-                self.looks["reference"] = self._explain(trainer, self.reference())
+                self.looks["reference"] = self._explain(trainer, self.reference(pl_module.device))
             began, stopwatch = time.perf_counter(), Stopwatch()
             values = self._look(trainer, pl_module, epoch=0, stopwatch=stopwatch)
             self.budget.spent(looking=time.perf_counter() - began, masking=stopwatch.seconds)
+            self._warn(trainer, values, 0)
             for logger in trainer.loggers:
                 logger.log_metrics(values, step=0)
-            if trainer.is_global_zero:
-                open_pages(boards, self.monitor, self.looks["current"], trainer.callback_metrics, reference=self.reference is not None)
+        open_pages(boards, self.monitor, self.looks["start"], reference="reference" in self.looks)
         self._since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,6 +110,7 @@ class ExplanationCallback(Callback):
             values = self._look(trainer, pl_module, epoch=epoch, stopwatch=stopwatch)
         except DivergedError as error:
             warnings.warn(f"epoch {epoch} is not explained: {error}", stacklevel=1)
+            self._since = time.perf_counter()
             return
         looking = time.perf_counter() - began
         self.budget.spent(looking=looking, masking=stopwatch.seconds)
@@ -159,10 +161,15 @@ class ExplanationCallback(Callback):
         }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if not state_dict:
+        if not state_dict or not self._fitting:  # to validate, test or predict is to look once, beside nothing
             return
         if state_dict["ids"] != self.monitor.explain_set.ids.tolist() or state_dict["seed"] != self.monitor.seed:
             raise CheckpointError("the checkpoint was explained on other images or masks: data, run.seed or explain.* differ")
+        start, rows = state_dict["looks"]["start"]["attributions"], len(self.monitor.explain_set.explicands)
+        if set(start) != set(self.monitor.traces) or any(len(maps) != rows for maps in start.values()):
+            raise CheckpointError(
+                "the checkpoint was explained by other methods or under other views: explain.attributions or explain.views differ"
+            )
         self.epochs, self._colours = list(state_dict["epochs"]), (dict(state_dict["scales"]), dict(state_dict["scales_since"]))
         self.budget.load_state_dict(state_dict["budget"])
         self._resumed = True
@@ -181,11 +188,11 @@ class ExplanationCallback(Callback):
         if before is not None:
             self.looks["previous"] = before
         self.looks = {"start": look, **self.looks, "current": look}
-        self.epochs.append(epoch)
         others = {name: other for name, other in self.looks.items() if name != "current" and other is not look}
         self.reading = read(self.monitor.explain_set, look, **others)
+        self.epochs.append(epoch)
         if trainer.is_global_zero and self._pictures is not None:
-            self._pictures.show(self.reading, epochs=self.epochs, start=self.looks["start"], unreliable=self.alerts.unreliable)
+            self._pictures.show(self.reading, epochs=self.epochs, start=self.looks["start"])
         return dict(self.reading.scalars)
 
     def _look_once(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
@@ -216,7 +223,7 @@ class ExplanationCallback(Callback):
         assert reading is not None
         if len(self.epochs) > 2:  # the step from the untrained encoder is large for every view and explicand
             for trace, compared in reading.compared["previous"].items():
-                self.history.add_rows(trace, compared.change.drift.view(len(reading.given.views), -1))
+                self.history.add_rows(trace, compared.change.low.view(len(reading.given.views), -1))
         if trainer.is_global_zero:
             for alert in found:
                 print(f"warning: epoch {epoch}: {alert.text}", flush=True)
@@ -225,7 +232,7 @@ class ExplanationCallback(Callback):
 
     def _finish_pictures(self) -> None:
         if self._pictures is not None and self.reading is not None:
-            self._pictures.finish(self.reading, epochs=self.epochs, unreliable=self.alerts.unreliable)
+            self._pictures.finish(self.reading, epochs=self.epochs)
 
 
 def _alone(rows: Rows) -> list[Rows]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cocoa_pl.callbacks.boards import Board, Logged, flat_options, guide
 from cocoa_pl.encoding import FrozenEncoder
@@ -13,12 +13,13 @@ _CONFIDENCE = 0.95
 _FINAL = ("val/knn", "val/linear_probe", "val/effective_rank", "val/collapse_level", "train/loss_epoch")
 
 
-def open_pages(boards: Sequence[Board], monitor: Monitor, look: Look, known: Iterable[str], *, reference: bool) -> None:
+def open_pages(boards: Sequence[Board], monitor: Monitor, look: Look, *, reference: bool) -> None:
     """Lay out the charts and write down how to read them."""
     given = monitor.explain_set
     logged = Logged(
-        traces=monitor.traces, views=given.views, labelled=given.labels is not None, masks=given.masks is not None,
-        components=tuple(given.components), patch=given.patches is not None, region=given.region is not None, reference=reference,
+        traces=monitor.traces, views=given.views, components=tuple(given.components), labelled=given.labels is not None,
+        pairs=len(given.pairs) > 0, masks=given.masks is not None, patch=given.patches is not None, region=given.region is not None,
+        reference=reference,
     )  # fmt: skip
     seen = [view for view, is_seen in zip(given.views, given.seen, strict=True) if is_seen]
     for board in boards:
@@ -31,13 +32,16 @@ def close_pages(
     boards: Sequence[Board], monitor: Monitor, encoder: FrozenEncoder, summary: str, *, options: Mapping[str, object], epoch: int
 ) -> None:
     """The summary, the validation images as points, the options beside the final numbers."""
+    if not boards:
+        return
     given = monitor.explain_set
+    reps = encoder.encode(given.gallery).cpu() if len(given.gallery) else None
     metrics = [*_FINAL, *(f"explain/{trace}/{name}" for trace in monitor.traces for name in ("gap", "drift_previous_corrected"))]
     for board in boards:
         board.text("explain/summary", summary, step=epoch)
-        if len(given.gallery):
+        if reps is not None:
             labels = ["unknown" if label < 0 else given.class_names[label] for label in given.gallery_labels.tolist()]
-            board.embedding("validation", encoder.encode(given.gallery).cpu(), thumbnails=given.gallery, labels=labels, step=epoch)
+            board.embedding("validation", reps, thumbnails=given.gallery, labels=labels, step=epoch)
         if options:
             board.hparams(flat_options(options), metrics)
         board.flush()

@@ -3,14 +3,12 @@
 Maps towards the original image are drawn at every look. Those towards the class, and film strips, which show a few columns anyway, are
 drawn less often the longer a run is, and at its end. Every picture is encoded once.
 
-One scale of colours serves the whole run: that of the first trained look, for the maps of an untrained encoder are far smaller, so its sheet
-waits for that look. Only where maps outgrow their scale is it doubled, and sheets say since when they have theirs.
+One scale of colours serves the whole run: that of the first trained look, for the maps of an untrained encoder are far smaller, so its
+sheet waits for that look. Only where maps outgrow their scale is it doubled, and sheets say since when they have theirs.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.files import png_bytes, write_bytes, write_json
 from cocoa_pl.monitor import Look, Reading, read
 from cocoa_pl.report.figures import scales, sheet, strip, trace_title
-from cocoa_pl.report.folder import write_look
+from cocoa_pl.report.folder import write_changes, write_look
 from cocoa_pl.viz.strip import spaced
 
 _STRIP_COLUMNS = 6
@@ -44,41 +42,40 @@ class Pictures:
         self.since: dict[str, int] = {}  # the epoch from which on a trace has had its scale
         self._complete = True
 
-    def show(self, reading: Reading, *, epochs: Sequence[int], start: Look, unreliable: bool = False) -> None:
+    def show(self, reading: Reading, *, epochs: Sequence[int], start: Look) -> None:
         """Draw the look of the last of ``epochs``.
 
         Args:
             reading: of the look.
             epochs: of all looks so far.
             start: the first look.
-            unreliable: mark all maps, for the encoder has collapsed.
         """
         epoch = epochs[-1]
+        if self.folder is None and not self.boards:
+            return
         if self.folder is not None:
-            write_look(self.folder / f"epoch-{epoch:04d}.npz", reading.look, epoch=epoch, flags=_flags(reading, unreliable))
+            write_look(self.folder / f"epoch-{epoch:04d}.npz", reading, epoch=epoch)
             if reading.compared:
-                write_bytes(self.folder / f"epoch-{epoch:04d}-drift.csv", _csv(reading.table(epoch=epoch)))
+                write_changes(self.folder / f"epoch-{epoch:04d}-drift.csv", reading, epoch=epoch)
         self._complete = False
         if len(epochs) == 1:
             return
         self._fit_scales(scales(reading.look), epoch)
         if len(epochs) == 2:
             self._publish(self._sheets(read(self.given, start), epochs[0], self.scales), epochs[0])
-        self._publish(self._sheets(reading, epoch, [trace for trace in self.scales if "-" not in trace], unreliable), epoch)
+        self._publish(self._sheets(reading, epoch, [trace for trace in self.scales if "-" not in trace]), epoch)
         if _is_sparse(len(epochs)):
-            self.finish(reading, epochs=epochs, unreliable=unreliable)
+            self.finish(reading, epochs=epochs)
 
-    def finish(self, reading: Reading, *, epochs: Sequence[int], unreliable: bool = False) -> None:
+    def finish(self, reading: Reading, *, epochs: Sequence[int]) -> None:
         """Draw of the last look whatever has not been drawn yet."""
         if self._complete:
             return
         if len(epochs) == 1:  # a run that ended before it was trained
             self._fit_scales(scales(reading.look), epochs[0])
-            pictures = self._sheets(reading, epochs[0], self.scales, unreliable)
+            pictures = self._sheets(reading, epochs[0], self.scales)
         else:
-            pictures = self._sheets(reading, epochs[-1], [trace for trace in self.scales if "-" in trace], unreliable) | self._strips(
-                epochs
-            )
+            pictures = self._sheets(reading, epochs[-1], [trace for trace in self.scales if "-" in trace]) | self._strips(epochs)
         self._publish(pictures, epochs[-1])
         self._complete = True
 
@@ -106,11 +103,13 @@ class Pictures:
             board.images(pictures, step=epoch)
             board.flush()
 
-    def _sheets(self, reading: Reading, epoch: int, traces: Iterable[str], unreliable: bool = False) -> dict[str, bytes]:
-        made, flags = {}, _flags(reading, unreliable)
+    def _sheets(self, reading: Reading, epoch: int, traces: Iterable[str]) -> dict[str, bytes]:
+        made = {}
         for trace in traces:
             title, note = f"{trace_title(trace)}, epoch {epoch}", f"the same colours since epoch {min(epoch, self.since[trace])}"
-            picture = sheet(self.given, reading.look, trace, scale=self.scales[trace], title=title, subtitle=note, flags=flags[trace])
+            picture = sheet(
+                self.given, reading.look, trace, scale=self.scales[trace], title=title, subtitle=note, flags=reading.flags(trace)
+            )
             made[f"explain/{trace}/sheet"] = png_bytes(picture)
         return made
 
@@ -142,17 +141,3 @@ def _is_sparse(num_looks: int) -> bool:
         [2, 4, 8, 16, 32]
     """
     return num_looks & (num_looks - 1) == 0
-
-
-def _flags(reading: Reading, unreliable: bool) -> dict[str, list[str]]:
-    looked = reading.look.attributions
-    return {trace: ["collapsed"] * len(maps) if unreliable else reading.flags(trace) for trace, maps in looked.items()}
-
-
-def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:
-    rows = list(rows)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()

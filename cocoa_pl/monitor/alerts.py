@@ -82,11 +82,6 @@ class Alerts:
         self._streaks: dict[str, int] = {}
         self._active: set[str] = set()
 
-    @property
-    def unreliable(self) -> bool:
-        """Whether the encoder is collapsed at present, so that none of its maps can be trusted."""
-        return "collapse " in self._active
-
     def check(self, epoch: int, scalars: Mapping[str, float]) -> list[Alert]:
         """The new warnings of one look, those of the whole run first.
 
@@ -131,8 +126,13 @@ class Alerts:
         return True
 
 
+def has_collapsed(level: float, rank: float) -> bool:
+    """Whether representations of this collapse level and effective rank are so much alike that no map of them can be trusted."""
+    return level > 0.95 or rank < 2
+
+
 def _collapse(seen: _Seen) -> _Finding:
-    """A level of 0.9 leaves a tenth of the spread of a full sphere: trained encoders have 0.3 to 0.5, untrained ones up to 0.85.
+    """A level of 0.95 leaves a twentieth of the spread of a full sphere: trained encoders have 0.3 to 0.5, untrained ones up to 0.9.
 
     The rank sees what the level misses: reps that fill one direction only. It is 6 in healthy encoders even of 8 images, 100 of 1500.
     """
@@ -142,7 +142,7 @@ def _collapse(seen: _Seen) -> _Finding:
         f"The encoder gives nearly all images the same representation (collapse level {level:.2f}, effective rank {rank:.1f}), so none of "
         "its maps can be trusted: lower optim.lr, raise data.batch_size, or make the training views harder (augment.*)."
     )
-    return level > 0.9 or rank < 2, known and not (level > 0.85 or rank < 3), text
+    return has_collapsed(level, rank), known and not (level > 0.9 or rank < 3), text
 
 
 def _budget(seen: _Seen) -> _Finding:

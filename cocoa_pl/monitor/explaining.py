@@ -37,8 +37,9 @@ def explain_with_noise(
 ) -> Explained:  # fmt: skip
     """Explain rows towards their directions, their contrasts and the directions of the look before.
 
-    A method that masks answers all three from the same passes. One that follows gradients pays for each target: its contrasts are sketched,
-    and the directions of the look before are asked about for the original views alone. A control knows of no score and gets neither.
+    A method that masks answers all three from the same passes. One with a sketch, integrated gradients, pays for each target: its contrasts
+    are sketched, and the directions of the look before are asked about for the original views alone. A control knows of no score and gets
+    neither.
 
     Args:
         explainer: with the methods.
@@ -106,6 +107,8 @@ def _noise_of(trace: str, maps: Tensor, told: Explanation, name: str, k: int, fo
     num = len(found) // NUM_CONTRASTS if found is not None else 0
     contrasts = maps.new_zeros(NUM_CONTRASTS, *maps.shape) if found is None else found[k::num]  # contrast by contrast, K targets each
     draw, monte_carlo = contrasts[0], torch.zeros(len(maps), device=maps.device)
+    if name in told.num_samples and name not in told.standard_errors:
+        monte_carlo = torch.full_like(monte_carlo, torch.nan)  # random, and by how much it does not say
     if name in told.standard_errors:
         monte_carlo = told.standard_errors[name][k].square().flatten(1).sum(1)
         draw = draw + told.draws[name][k] if name in told.draws else torch.full_like(draw, torch.nan)

@@ -152,10 +152,10 @@ class Monitor:
         if len(plain) == 0:
             return out
         own = rows[plain]
-        explaining = Explainer(encoder, attributions={}, chunk_size=self.chunk_size).score_fn(towards(reference.directions(), own))
+        explaining = towards(reference.directions(), own)
         for name, without in given.components.items():
-            change = explaining(without[own].to(encoder.device).float() / 255, torch.arange(len(own), device=encoder.device))
-            out |= {f"component/{name}/{suffix}": change[:, k].detach() for k, suffix in enumerate(self.suffixes)}
+            scores = explaining(encoder.encode(without[own], chunk_size=self.chunk_size), torch.arange(len(own), device=encoder.device))
+            out |= {f"component/{name}/{suffix}": scores[:, k] for k, suffix in enumerate(self.suffixes)}
         score_fn = Explainer(encoder, attributions={}).score_fn(towards(reference.directions(measure=True), own))
         options: dict[str, Any] = {"num_steps": self.curve_steps, "chunk_size": self.chunk_size}
         baseline = baseline_of(explained.baseline, plain)

@@ -31,6 +31,11 @@ def balanced_signs(rows: Tensor, size: int, *, seed: int, contrast: int) -> Tens
     return (rank < size // 2).float() - (rank >= size - size // 2).float()
 
 
+def rows_of(rows: Tensor, size: int, *, seed: int, contrast: int) -> Tensor:
+    """One of ``size`` references for every row: rows (N,) to positions (N,)."""
+    return (counter_uniform(derive_seed(seed, "one of", contrast, size), rows, num=1)[:, 0] * size).long()
+
+
 def centred(maps: Tensor) -> Tensor:
     """Maps (..., H, W) to (..., P) without their mean, in high precision."""
     flat = precise(maps).flatten(-2)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.monitor.compare import Compared, compare
 from cocoa_pl.monitor.look import Look
 from cocoa_pl.monitor.scalars import read_scalars
@@ -34,7 +35,13 @@ class Reading:
     scalars: dict[str, float]
 
     def flags(self, trace: str) -> list[str]:
-        """R short warnings: ``flat``, ``noisy`` where noise outweighs the map, ``moved`` where it changed by more than its noise."""
+        """R short warnings about the maps of a trace, "" where there is nothing to say.
+
+        ``collapsed``, all of them, where the encoder has; ``flat``; ``noisy`` where less than half of the map is signal; ``moved`` where it
+        changed since the look before by more than its noise.
+        """
+        if has_collapsed(*self.look.rows["health"][:2].tolist()):
+            return ["collapsed"] * len(self.look.attributions[trace])
         flat = self.look.attributions[trace].flatten(1).abs().amax(1) <= _FLAT
         noisy = self.look.reliability(trace) < _NOISY
         since = self.compared.get("previous", {}).get(trace)

@@ -12,7 +12,7 @@ from torch import Tensor
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import DivergedError
-from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs
+from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs, rows_of
 from cocoa_pl.registry import TARGETS
 from cocoa_pl.targets import DirectionTarget, cocoa, stack
 from cocoa_pl.targets.base import normalize
@@ -67,6 +67,10 @@ class References:
             made.append(of_foil)
             if self.labels is not None:
                 own = corpora[self.labels[images]]  # (N, M, D)
+                if own.shape[1] == 1:  # one image cannot tell how images of its class differ; those of the foil differ at least as much
+                    drawn = foil[rows_of(rows, len(foil), seed=seed, contrast=number).to(foil.device)]
+                    made.append(of_foil + drawn - foil.mean(0))
+                    continue
                 signs = balanced_signs(rows, own.shape[1], seed=seed, contrast=number).to(foil)
                 made.append(of_foil + torch.einsum("nm,nmd->nd", signs, own) / own.shape[1])
         return DirectionTarget(torch.stack(made), names=[f"contrast {number}" for number in range(len(made))])

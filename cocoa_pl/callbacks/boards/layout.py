@@ -35,6 +35,7 @@ class Logged:
         views: names of the views of each explicand, the original first.
         components: names of what is taken away from pictures: colour, texture, shape.
         labelled: there are labels.
+        pairs: there are pictures of two objects.
         masks: there are object masks.
         patch: a shortcut is planted.
         region: the user has named a region.
@@ -45,6 +46,7 @@ class Logged:
     views: Sequence[str]
     components: Sequence[str] = ()
     labelled: bool = False
+    pairs: bool = False
     masks: bool = False
     patch: bool = False
     region: bool = False
@@ -368,7 +370,7 @@ def _localisation(logged: Logged) -> list[Chart]:
             "Two objects side by side",
             "pictures of two classes next to each other: does the map towards each class lie on its half?",
             ".5 is chance, 1 is perfect",
-            lines=_of(logged.to_original, "two_object_accuracy") if logged.labelled else [],
+            lines=_of(logged.to_original, "two_object_accuracy") if logged.pairs else [],
         ),
     ]
 
