@@ -19,6 +19,8 @@ from cocoa_pl.build import (
     build_explain_set,
     build_module,
     build_monitor,
+    build_reference,
+    build_region,
     build_splits,
     build_trainer,
     build_views,
@@ -52,7 +54,9 @@ _FREE_ON_RESUME = (
     "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.progress_bar", "model.compile", "explain.num_strips",
     "explain.num_gallery", "run.logger",
 )  # fmt: skip
-_NO_PART_OF_MAPS = ("num_strips", "num_gallery", "every_n_epochs", "budget_share", "reference")
+_NO_PART_OF_MAPS = (
+    "num_strips", "num_gallery", "every_n_epochs", "budget_share", "reference", "region", "num_pairs", "pair_targets", "curve_steps",
+)  # fmt: skip
 _INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
 
 
@@ -142,11 +146,14 @@ def explain(
     given = _explain_pictures(config, splits, inputs) if inputs else build_explain_set(config, splits)
     monitor = build_monitor(config, given)
     earlier = {} if untrained or inputs else _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config))
-    now = earlier.pop("current", None)
-    look = monitor.look(
-        freeze(module, config, device=torch.device(device_type(config))), previous=earlier.get("previous"),
-        num_masks=None if now is None else now.num_masks,
-    )  # fmt: skip
+    now, device = earlier.pop("current", None), torch.device(device_type(config))
+    num_masks = None if now is None else now.num_masks
+    look = monitor.look(freeze(module, config, device=device), previous=earlier.get("previous"), num_masks=num_masks)
+    reference = config.explain.reference
+    if reference != checkpoint["cocoa_pl"]["config"]["explain"]["reference"]:
+        earlier.pop("reference", None)
+    if reference is not None and "reference" not in earlier:
+        earlier["reference"] = monitor.look(build_reference(config, Path(reference))(device), num_masks=num_masks)
     reading = read(given, look, **earlier)
     write_report(folder, reading, config=to_dict(config), checkpoint=checkpoint_path, epoch=0 if untrained else checkpoint["epoch"] + 1)
     return reading
@@ -189,6 +196,7 @@ def _explain_pictures(config: Config, splits: Any, inputs: Sequence[str]) -> Exp
         splits.train, pictures, num_explicands=len(pictures), views=config.explain.views,
         seen=[view for view in config.explain.views if views.is_seen(view)], corpus_size=config.explain.corpus_size,
         foil_size=config.explain.foil_size, num_pairs=0, seed=derive_seed(config.run.seed, "explain"),
+        region=build_region(config, splits),
     )  # fmt: skip
 
 

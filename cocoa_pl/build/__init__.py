@@ -1,7 +1,7 @@
 """From a config to objects: no room below this one knows that options exist."""
 
-from cocoa_pl.build.data import build_datamodule, build_explain_set, build_splits, build_views
-from cocoa_pl.build.explaining import build_attribution, build_monitor, build_removal, freeze, load_encoder
+from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
+from cocoa_pl.build.explaining import build_attribution, build_monitor, build_reference, build_removal, freeze, load_encoder
 from cocoa_pl.build.model import build_module, build_optim, restore_module
 from cocoa_pl.build.precision import device_type, native_precision, resolve_precision
 from cocoa_pl.build.training import build_trainer
@@ -13,6 +13,8 @@ __all__ = [
     "build_module",
     "build_monitor",
     "build_optim",
+    "build_reference",
+    "build_region",
     "build_removal",
     "build_splits",
     "build_trainer",

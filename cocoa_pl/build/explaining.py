@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -77,3 +78,15 @@ def load_encoder(
     wanted = [f"explain.space={space}", f"explain.layer={layer or 'null'}", f"explain.precision={precision}"]
     config = load_config(checkpoint["cocoa_pl"]["config"], overrides=wanted)
     return freeze(restore_module(checkpoint, config, path=path), config, device=torch.device(device))
+
+
+def build_reference(config: Config, path: Path) -> Callable[[torch.device], FrozenEncoder]:
+    """The encoder that every look is compared with; the checkpoint is tried at once, so that a wrong one is refused before training."""
+    explain = config.explain
+
+    def load(device: torch.device) -> FrozenEncoder:
+        precision = native_precision(explain.precision, device.type)
+        return load_encoder(path, space=explain.space, layer=explain.layer, precision=precision, device=device)
+
+    load(torch.device("cpu"))
+    return load

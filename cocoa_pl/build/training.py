@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from cocoa_pl.build.data import build_explain_set
-from cocoa_pl.build.explaining import build_monitor, freeze, load_encoder
-from cocoa_pl.build.precision import native_precision
+from cocoa_pl.build.explaining import build_monitor, build_reference, freeze
 from cocoa_pl.callbacks.averaging import averaged
 from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, StopGracefully
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
@@ -95,20 +93,8 @@ def build_explanation_callback(config: Config, splits: Splits, folder: Path) -> 
     return ExplanationCallback(
         monitor, encoder=frozen, folder=None if config.run.logger == "none" else folder / "heatmaps", every_n_epochs=explain.every_n_epochs,
         num_strips=explain.num_strips, budget_share=explain.budget_share, options=to_dict(config),
-        reference=None if explain.reference is None else _reference(config, Path(explain.reference)),
+        reference=None if explain.reference is None else build_reference(config, Path(explain.reference)),
     )  # fmt: skip
-
-
-def _reference(config: Config, path: Path) -> Callable[[torch.device], FrozenEncoder]:
-    """The encoder that every look is compared with; the checkpoint is tried at once, so that a wrong one is refused before training."""
-    explain = config.explain
-
-    def load(device: torch.device) -> FrozenEncoder:
-        precision = native_precision(explain.precision, device.type)
-        return load_encoder(path, space=explain.space, layer=explain.layer, precision=precision, device=device)
-
-    load(torch.device("cpu"))
-    return load
 
 
 def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Callback]:

@@ -63,11 +63,12 @@ class Summary(Callback):
         shown = [*names, *(name for name in sorted(known) if name.endswith(ends))]
         lines = ["", f"{self.folder.name}: {trainer.current_epoch} epochs in {duration(time.perf_counter() - self._began)}"]
         lines += [f"  {name:<52}{known[name]:8.3f}" for name in shown if name in known]
+        heatmaps, pages = self.folder / "heatmaps", self.folder / "tensorboard"
         lines += [
             f"checkpoint    {self.folder / 'last.ckpt'}",
-            f"heatmaps      {self.folder / 'heatmaps'}",
+            *([f"heatmaps      {heatmaps}"] if heatmaps.is_dir() else []),
             f"explain it    python explain.py --ckpt {self.folder}",
-            f"watch it      tensorboard --logdir {self.folder / 'tensorboard'} --samples_per_plugin images=1000",
+            *([f"watch it      tensorboard --logdir {pages} --samples_per_plugin images=1000"] if pages.is_dir() else []),
         ]
         print("\n".join(lines), flush=True)
 

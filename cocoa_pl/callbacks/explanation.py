@@ -223,7 +223,7 @@ class ExplanationCallback(Callback):
         assert reading is not None
         if len(self.epochs) > 2:  # the step from the untrained encoder is large for every view and explicand
             for trace, compared in reading.compared["previous"].items():
-                self.history.add_rows(trace, compared.change.low.view(len(reading.given.views), -1))
+                self.history.add_rows(trace, compared.change.low.nan_to_num(0).view(len(reading.given.views), -1))
         if trainer.is_global_zero:
             for alert in found:
                 print(f"warning: epoch {epoch}: {alert.text}", flush=True)

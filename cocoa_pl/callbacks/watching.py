@@ -36,7 +36,7 @@ def watch(
     images: Any = None, *, encoder: str | FindEncoder = "backbone", foil: Any = None, mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None, labels: Any = None, class_names: Sequence[str] = (), image_size: int = 224,
     attributions: Sequence[str] | Mapping[str, Attribution] = ("integrated_gradients", "rise"), removal: str | Removal = "blur",
-    views: Sequence[str] = ("original", "flip", "crop", "rotate90"), seen: Sequence[str] = (), layer: str | None = None,
+    views: Sequence[str] = ("original", "flip", "crop", "rotate90"), seen: Sequence[str] | None = None, layer: str | None = None,
     num_explicands: int = 8, corpus_size: int = 10, foil_size: int = 200, num_gallery: int = 64, region: str | Tensor | None = None,
     every_n_epochs: int = 1, budget_share: float | None = 0.15, chunk_size: int | None = None, num_strips: int = 4,
     folder: str | Path | None = None, seed: int = 0,
@@ -61,7 +61,7 @@ def watch(
         attributions: names of ``registry.ATTRIBUTIONS`` or ``CONTROLS`` with few masks and steps, or name to method.
         removal: what absent pixels show, or a name of ``registry.REMOVALS``.
         views: views explained, ``original`` first, of ``registry.VIEW_NAMES``.
-        seen: those of them that training makes, too.
+        seen: those of them that training makes, too; None: not known, so that none is marked as held out.
         layer: explain the averaged output of this layer of the encoder instead.
         num_explicands: images explained, at most.
         corpus_size: images of a class, where there are labels.
@@ -94,6 +94,7 @@ def watch(
         raise ConfigError("encoder is a module; must be its name in the Lightning module, or a function that takes it from there")
     if (mean is None) != (std is None):
         raise ConfigError("mean and std go together: give both, or none where the encoder takes images in [0, 1]")
+    seen = list(views) if seen is None else seen
     _check_views(views, seen)
     explained, compared = (
         given if given is None or _is_read_later(given) else pictures(given, labels=known, class_names=class_names, image_size=image_size)

@@ -69,6 +69,7 @@ class Change:
         low: (N,), lower end of its interval, 0 where the change is within the noise.
         high: (N,), upper end.
         flagged: (N,) bool, whether the change exceeds the noise: the interval leaves out 0. Never where noise outweighs a map, or of NaN.
+        noise: (N,), the drift, 1 - correlation, that noise makes by itself; noise that both maps share makes none.
         covariance: (N,), the correlation of the maps less what shared noise adds to it.
         signal: (N,), the correlation that noise leaves to equal maps, 0 where it outweighs one: corrected = 1 - covariance / signal.
     """
@@ -78,6 +79,7 @@ class Change:
     low: Tensor
     high: Tensor
     flagged: Tensor
+    noise: Tensor
     covariance: Tensor
     signal: Tensor
 
@@ -142,6 +144,7 @@ def change(first: NoisyMaps, second: NoisyMaps, *, confidence: float = 0.95) -> 
         low=torch.minimum(drift_of(low).where(flagged, 0), corrected).float(),
         high=torch.maximum(drift_of(high), corrected).float(),
         flagged=flagged,
+        noise=(noise / 2).float(),
         covariance=(correlation - shared).float(),
         signal=signal.float(),
     )

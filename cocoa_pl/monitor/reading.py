@@ -58,12 +58,15 @@ class Reading:
         for name, of_traces in self.compared.items():
             for trace, one in of_traces.items():
                 made, scores = one.change, self.look.score_of(trace).tolist()
-                columns = [each.tolist() for each in (made.drift, made.corrected, made.low, made.high, made.flagged, one.unmoved)]
-                for row, (drift, corrected, low, high, flagged, unmoved) in enumerate(zip(*columns, strict=True)):
+                columns = [
+                    each.tolist() for each in (made.drift, made.corrected, made.low, made.high, made.noise, made.flagged, one.unmoved)
+                ]
+                for row, (drift, corrected, low, high, noise, flagged, unmoved) in enumerate(zip(*columns, strict=True)):
                     yield {
                         "epoch": -1 if epoch is None else epoch, "against": name, "trace": trace, "explicand": self.given.names[row % num],
-                        "view": self.given.views[row // num], "score": scores[row], "drift": drift, "reliability": reliability[trace][row],
-                        "corrected": corrected, "low": low, "high": high, "exceeds_noise": flagged, "score_unmoved": unmoved,
+                        "view": self.given.views[row // num], "score": scores[row], "drift": drift, "corrected": corrected, "low": low,
+                        "high": high, "noise": noise, "exceeds_noise": flagged, "reliability": reliability[trace][row],
+                        "score_unmoved": unmoved,
                     }  # fmt: skip
 
 

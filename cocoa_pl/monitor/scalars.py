@@ -87,6 +87,7 @@ def _drift(given: ExplainSet, name: str, compared: Compared) -> Scalars:
     """Change against another look: as it is with its interval over explicands, without noise, and how much of it is real."""
     yield from _with_ends(f"drift_{name}", t_interval(by_explicand(given, compared.change.drift)))
     yield f"drift_{name}_corrected", pooled_drift(compared.change)
+    yield f"drift_{name}_noise", float(compared.change.noise.mean())
     yield f"drift_{name}_flagged", float(compared.change.flagged.float().mean())
     if name == "previous":
         if bool(compared.unmoved.any()):

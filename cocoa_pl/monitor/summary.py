@@ -161,7 +161,7 @@ def summarise(history: RunHistory, *, traces: Sequence[str], views: Sequence[str
     )
     parts = ["\n".join(lines), _wrap(legend)]
     drifting = [
-        f"{what} that drifted most, mean over looks: {', '.join(most)}."
+        f"{what} that drifted most beyond their noise, mean over looks: {', '.join(most)}."
         for what, most in (
             ("Views", _most(views, history.mean_drift(traces, "view"))),
             ("Explicands", _most(names, history.mean_drift(traces, "explicand"))),

@@ -267,16 +267,16 @@ def _drift(logged: Logged) -> list[Chart]:
         ),
         Chart(
             "Distance to the reference",
-            "1 - rank correlation with the map of the reference checkpoint",
+            "change against the maps of the reference checkpoint, noise taken out",
             "falls where training comes to look as the reference does",
-            lines=_of(traces, "drift_reference") if logged.reference else [],
+            lines=_of(traces, "drift_reference_corrected") if logged.reference else [],
         ),
         *(
             Chart(
                 f"Since the look before, towards the {target}",
-                "the change with its interval; `noise_floor` is what redrawing masks and foil alone makes",
-                "a band that reaches down to the floor may be noise",
-                lines=_of(some, "noise_floor"),
+                "the change with its interval over explicands; `drift_previous_noise` is what its noise makes by itself",
+                "a band that reaches down to the noise says little; `drift_previous_flagged` judges each map",
+                lines=_of(some, "drift_previous_noise"),
                 bands=_bands(some, "drift_previous"),
             )
             for target, some in _by_target(logged)
@@ -307,9 +307,9 @@ def _augmentations(logged: Logged) -> list[Chart]:
             lines=_of(traces, "view_agreement/seen", "view_agreement/held_out"),
         ),
         Chart(
-            "Change of the map per change of the score",
-            "how much more the map changes than the score, views seen and held out",
-            "high: the same answer from other pixels",
+            "Change of the map per representation's",
+            "how much more the map changes than the representation, views seen and held out",
+            "high: to the encoder the view is the same, yet for other pixels",
             lines=_of(traces, "change_ratio/seen", "change_ratio/held_out"),
         ),
         *(
@@ -380,14 +380,14 @@ def _cost() -> list[Chart]:
         Chart("Seconds of a look", "time spent on explaining, after each epoch", "depends on the machine", ["explain/seconds"]),
         Chart(
             "Share of the epoch",
-            "a look's share of the time of its epoch",
-            "too much? raise `explain.every_n_epochs`, lower `explain.num_masks` or `explain.num_explicands`",
-            lines=["explain/share_of_epoch"],
+            "a look's share of the time of its epoch, and the budget that masks are cut to",
+            "too much? raise `explain.every_n_epochs`, lower `explain.num_explicands` or the number of views",
+            lines=["explain/share_of_epoch", "explain/budget_share"],
         ),
         Chart(
             "Images encoded, masks drawn",
-            "the cost that does not depend on the machine, over all processes",
-            "changes only with the options",
+            "the cost in images, over all processes, and the masks that the budget allowed",
+            "fewer masks: noisier maps of RISE, see reliability",
             lines=["explain/num_forwards", "explain/num_masks"],
         ),
     ]
