@@ -13,6 +13,7 @@ from cocoa_pl.monitor.scalars import read_scalars
 from cocoa_pl.monitor.views import ViewAgreement, view_agreement
 
 _NOISY = 0.5  # a map of which less is signal is mostly noise
+_VISIBLE = 0.05  # drift below which two maps look the same; the summary calls them settled
 _FLAT = 1e-12
 
 
@@ -38,14 +39,14 @@ class Reading:
         """R short warnings about the maps of a trace, "" where there is nothing to say.
 
         ``collapsed``, all of them, where the encoder has; ``flat``; ``noisy`` where less than half of the map is signal; ``moved`` where it
-        changed since the look before by more than its noise.
+        changed since the look before by more than its noise, and by enough to be seen.
         """
         if has_collapsed(*self.look.rows["health"][:2].tolist()):
             return ["collapsed"] * len(self.look.attributions[trace])
         flat = self.look.attributions[trace].flatten(1).abs().amax(1) <= _FLAT
         noisy = self.look.reliability(trace) < _NOISY
         since = self.compared.get("previous", {}).get(trace)
-        moved = [False] * len(flat) if since is None else since.change.flagged.tolist()
+        moved = [False] * len(flat) if since is None else (since.change.flagged & (since.change.low >= _VISIBLE)).tolist()
         return [
             "flat" if is_flat else "noisy" if is_noisy else "moved" if has_moved else ""
             for is_flat, is_noisy, has_moved in zip(flat.tolist(), noisy.tolist(), moved, strict=True)
