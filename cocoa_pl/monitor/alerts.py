@@ -70,8 +70,8 @@ class Alerts:
 
     Example:
         >>> alerts = Alerts()
-        >>> [alert.kind for alert in alerts.check(1, {"explain/collapse_level": 0.97})], alerts.unreliable
-        (['collapse'], True)
+        >>> [alert.kind for alert in alerts.check(1, {"explain/collapse_level": 0.97})]
+        ['collapse']
         >>> alerts.check(2, {"explain/collapse_level": 0.98})
         []
     """

@@ -58,7 +58,9 @@ def test_training_stops_when_an_explanation_metric_does_not_improve(
 
 
 def test_a_metric_that_there_is_not_is_named_with_its_neighbours(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
-    with pytest.raises(ConfigError, match=r"trainer.stop_monitor=explain/rise/gapp: no such metric; the nearest of \d+: .*explain/rise/gap"):
+    with pytest.raises(
+        ConfigError, match=r"trainer.stop_monitor=explain/rise/gapp: no such metric; the nearest of \d+: .*explain/rise/gap"
+    ):
         runs.train(smoke_config(tmp_path, "trainer.stop_monitor=explain/rise/gapp"))
 
 

@@ -73,8 +73,10 @@ def test_the_table_says_what_the_definitions_say() -> None:
     text = summarise(history, traces=["rise", "integrated_gradients-class"], views=VIEWS, names=NAMES)
     assert cells(text, "rise") == ["rise", "3", "2", "0.150 [0.130, 0.170]", "0.80", "1"]
     assert cells(text, "integrated_gradients-class")[1:] == ["not yet", "3", "0.130 [0.110, 0.150]", "0.90", "0"]
-    assert "Views that drifted most, mean over looks: rotate90 0.50, crop 0.35, flip 0.20." in text
-    assert " Explicands that drifted most, mean over looks: val 40 0.32, val 17 0.28, val 3 0.22." in text.replace("\n", " ")
+    assert "Views that drifted most beyond their noise, mean over looks: rotate90 0.50, crop 0.35, flip 0.20." in text.replace("\n", " ")
+    assert " Explicands that drifted most beyond their noise, mean over looks: val 40 0.32, val 17 0.28, val 3 0.22." in text.replace(
+        "\n", " "
+    )
     assert "- Epoch 2, noisy. rise: reliability is 0.40." in text
     assert "- Epoch 4, budget. Explaining takes 40% of an epoch." in text
 

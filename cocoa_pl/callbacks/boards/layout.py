@@ -19,7 +19,10 @@ UNCHARTED = {
     "score/<view>": "mean score of the explicands under a view; near that of `original`: the encoder does not mind the view",
     "insertion_auc": "mean score while pixels are added, highest attribution first; smooth maps do well anyhow, so trust the gap",
     "deletion_auc": "mean score while pixels are removed; breaking a picture lowers it too, so trust the gap",
-    "drift_start": "change since the untrained encoder, noise left in; `drift_start_flagged`: share of maps that really changed",
+    "drift_start": "change since the untrained encoder, noise left in; `drift_start_flagged`: share of maps that really changed; "
+    "`drift_reference`, where there is one, likewise",
+    "noise_floor": "the drift that another draw of masks, foil and corpus would make: 1 - reliability",
+    "gap_over_random_low": "lower 95 % end of how far the gap beats that of a smooth random map; above 0: it does",
     "view_agreement/<view>": "agreement of maps under every single view, those that move pixels too",
 }
 """Scalars of a trace that no chart draws, in words; the Scalars page has them."""

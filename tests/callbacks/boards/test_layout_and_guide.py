@@ -14,7 +14,7 @@ METHODS = ["rise", "integrated_gradients"]
 TRACES = [*METHODS, "rise-class", "integrated_gradients-class"]
 VIEWS = ["original", "flip", "crop", "crop_flip", "grayscale", "jitter", "erase", "rotate90"]
 COMPONENTS = ["colour", "texture", "shape"]
-FULL = Logged(TRACES, VIEWS, COMPONENTS, labelled=True, masks=True, patch=True, region=True, reference=True)
+FULL = Logged(TRACES, VIEWS, COMPONENTS, labelled=True, masks=True, patch=True, region=True, reference=True, pairs=True)
 ALONE = Logged(["rise"], VIEWS, COMPONENTS)
 
 
@@ -25,8 +25,18 @@ def logged_tags(logged: Logged) -> Iterator[str]:
     yield "val/effective_rank"
     if logged.labelled:
         yield from ("val/knn", "val/raw_pixel_knn", "val/linear_probe")
+    if logged.pairs:
         yield from (f"explain/{method}/two_object_accuracy" for method in logged.to_original)
-    for name in ("collapse_level", "effective_rank", "num_forwards", "num_masks", "seconds", "share_of_epoch", "border_area"):
+    for name in (
+        "collapse_level",
+        "effective_rank",
+        "num_forwards",
+        "num_masks",
+        "seconds",
+        "share_of_epoch",
+        "budget_share",
+        "border_area",
+    ):
         yield f"explain/{name}"
     if logged.region:
         yield "explain/region_area"
@@ -44,9 +54,10 @@ def logged_tags(logged: Logged) -> Iterator[str]:
 def of_trace(logged: Logged) -> Iterator[str]:
     yield from (f"score/{view}" for view in logged.views)
     yield from ("insertion_auc", "deletion_auc", "gap", "gap_low", "gap_high", "gap_random", "reliability", "border_share", "noise_floor")
+    yield "gap_over_random_low"
     yield from ("drift_gated", "drift_encoder", "drift_direction")
     for name in ("drift_previous", "drift_start", *(["drift_reference"] if logged.reference else [])):
-        yield from (name, f"{name}_low", f"{name}_high", f"{name}_corrected", f"{name}_flagged")
+        yield from (name, f"{name}_low", f"{name}_high", f"{name}_corrected", f"{name}_noise", f"{name}_flagged")
     if logged.masks:
         yield from ("pointing_game", "energy_inside", "mask_auroc")
     if logged.patch:
