@@ -56,7 +56,7 @@ def explain_with_noise(
     suffixes, masks = list(directions), derive_seed(seed, "masks")
     main: Target = towards(directions, originals)
     contrasts = reference.contrasts(rows, originals, seed=seed)
-    before = towards({suffix: each.to(images.device) for suffix, each in previous.items()}, originals) if previous else None
+    earlier = {suffix: each.to(images.device) for suffix, each in previous.items()}
     plain = (rows < num_originals).nonzero()[:, 0]
     methods = explainer.attributions
     controls = {name: method for name, method in methods.items() if name in CONTROLS}
@@ -74,20 +74,18 @@ def explain_with_noise(
     if sketched:
         sketches: dict[str, Attribution] = {name: _sketch(method) for name, method in sketched.items()}
         contrasted |= run(sketches, contrasts).attributions
-        if before is not None and len(plain):
-            fixed |= run(
-                sketched, towards({suffix: each.to(images.device) for suffix, each in previous.items()}, originals[plain]), plain
-            ).attributions
+        if earlier and len(plain):
+            fixed |= run(sketched, towards(earlier, originals[plain]), plain).attributions
     if masking:
         with stopwatch.masking(images.device):
-            whole = run(masking, stack([main, contrasts, *([] if before is None else [before])]))
+            whole = run(masking, stack([main, contrasts, *([towards(earlier, originals)] if earlier else [])]))
         known.append(whole)
         num, num_contrasts = len(suffixes), len(contrasts.names)
         for name, maps in whole.attributions.items():
             made[name], contrasted[name] = maps[:num], maps[num : num + num_contrasts]
-            if before is not None:
+            if earlier:
                 fixed[name] = maps[num + num_contrasts :, plain]
-    if previous:
+    if earlier:
         fixed |= {name: first.attributions[name][:, plain] for name in controls}
     out: Rows = {f"score/{suffix}": first.scores[k] for k, suffix in enumerate(suffixes)}
     for name, maps in made.items():
