@@ -21,6 +21,7 @@ _OPTIONS: dict[str, dict[str, int]] = {
     "gradient": {}, "integrated_gradients": {"num_steps": 8}, "gradient_shap": {"num_samples": 8}, "grad_cam": {},
     "rise": {"num_masks": 256}, "kernel_shap": {"num_samples": 64, "grid_size": 4},
 }  # fmt: skip
+_SMOKE_MASKS = 8  # bfloat16 without instructions for it takes seconds an image
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def compare(
     rows: list[tuple[object, ...]] = []
     for method in ("gradient", "rise") if smoke else _OPTIONS:
         options = dict(_OPTIONS[method]) | ({"grid_size": 4} if method == "rise" and images.shape[-1] <= 64 else {})
+        options |= {"num_masks": _SMOKE_MASKS} if smoke and method == "rise" else {}
         explain = []
         for precision in ("32", "bf16"):
             encoder = make(precision)
