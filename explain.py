@@ -1,14 +1,14 @@
-"""Explain the encoder in a checkpoint: ``python explain.py --ckpt PATH [--input PICTURES] [--out DIR] [key=value ...]``."""
+"""Explain an encoder: ``python explain.py --ckpt PATH [--input PICTURES] [--corpus WHAT] [--foil WHAT] [--out DIR] [key=value ...]``."""
 
 from cocoa_pl.cli import parse_explain, run
 
 
 def main() -> None:
-    args = parse_explain()
+    request = parse_explain()
 
     from cocoa_pl.runs import explain  # after the options are known to be right: importing torch takes seconds
 
-    explain(args.ckpt, inputs=args.input, out=args.out, untrained=args.untrained, overrides=args.overrides)
+    explain(request)
 
 
 if __name__ == "__main__":

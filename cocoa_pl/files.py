@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -22,17 +23,31 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OutputError: no permission, no space, not a folder.
     """
+    with part_of(path) as part:
+        part.write(content)
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of ``path`` once it is complete on disk, and is removed where anything fails.
+
+    Raises:
+        OutputError: no permission, no space, not a folder.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         _remove(part)
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except BaseException:
+        _remove(part)
+        raise
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -120,7 +120,7 @@ def test_builds_data_views_and_explain_set(small: Config) -> None:
     views = datamodule.on_after_batch_transfer(batch, 0).views
     assert [tuple(view.shape) for view in views] == [(4, 3, splits.image_size, splits.image_size)] * 2
     assert all(float(view.min()) >= 0 and float(view.max()) <= 1 for view in views)
-    assert build_views(small, splits).is_seen("flip") == (small.augment.flip > 0)
+    assert build_views(small, splits.image_size).is_seen("flip") == (small.augment.flip > 0)
     monitor = build_monitor(small, build_explain_set(small, splits))
     assert monitor.explain_set.explicands.shape[0] == 2 * len(small.explain.views)
     assert len(monitor.traces) == 2 * len(small.explain.attributions)  # towards the original image and towards the class

@@ -1,18 +1,22 @@
 """From a config to objects: no room below this one knows that options exist."""
 
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
+from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, open_encoder
 from cocoa_pl.build.explaining import build_attribution, build_monitor, build_reference, build_removal, freeze, load_encoder
 from cocoa_pl.build.model import build_module, build_optim, restore_module
 from cocoa_pl.build.precision import device_type, native_precision, resolve_precision
-from cocoa_pl.build.training import build_trainer
+from cocoa_pl.build.training import build_predictor, build_trainer
 
 __all__ = [
+    "AskedEncoder",
+    "EncoderOptions",
     "build_attribution",
     "build_datamodule",
     "build_explain_set",
     "build_module",
     "build_monitor",
     "build_optim",
+    "build_predictor",
     "build_reference",
     "build_region",
     "build_removal",
@@ -23,6 +27,7 @@ __all__ = [
     "freeze",
     "load_encoder",
     "native_precision",
+    "open_encoder",
     "resolve_precision",
     "restore_module",
 ]

@@ -44,19 +44,19 @@ def build_splits(config: Config) -> Splits:
     return splits
 
 
-def build_views(config: Config, splits: Splits) -> DeviceViews:
-    """The options of the training views, whichever backend makes them."""
+def build_views(config: Config, image_size: int) -> DeviceViews:
+    """The options of the training views of images of this side, whichever backend makes them."""
     augment = config.augment
     low, high = augment.crop_scale
     return DeviceViews(
-        size=splits.image_size, crop_scale=(low, high), flip=augment.flip, jitter=augment.jitter, jitter_prob=augment.jitter_prob,
+        size=image_size, crop_scale=(low, high), flip=augment.flip, jitter=augment.jitter, jitter_prob=augment.jitter_prob,
         grayscale=augment.grayscale, blur=augment.blur,
     )  # fmt: skip
 
 
 def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
     """Batches, and the two views of each image."""
-    views = build_views(config, splits)
+    views = build_views(config, splits.image_size)
     on_device = config.augment.backend == "device" or (config.augment.backend == "auto" and splits.in_memory)
     return ImageDataModule(
         splits,
@@ -71,7 +71,7 @@ def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
 
 def build_explain_set(config: Config, splits: Splits) -> ExplainSet:
     """The explain set, drawn with a seed of its own."""
-    explain, views = config.explain, build_views(config, splits)
+    explain, views = config.explain, build_views(config, splits.image_size)
     return draw_explain_set(
         splits.train, splits.val, num_explicands=explain.num_explicands, views=explain.views,
         seen=[view for view in explain.views if views.is_seen(view)], corpus_size=explain.corpus_size, foil_size=explain.foil_size,

@@ -17,7 +17,7 @@ from cocoa_pl.callbacks.checkpointing import AtomicCheckpointIO, RunRecord, Stop
 from cocoa_pl.callbacks.console import RunProgressBar, Summary
 from cocoa_pl.callbacks.csv_logger import CsvLogger
 from cocoa_pl.callbacks.explanation import ExplanationCallback
-from cocoa_pl.callbacks.stopping import BestCheckpoint, StopEarly
+from cocoa_pl.callbacks.stopping import BestCheckpoint, KeepEvery, StopEarly
 from cocoa_pl.config import Config, to_dict
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.encoding import FrozenEncoder
@@ -44,10 +44,7 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
         callbacks.append(RunProgressBar(gap=f"explain/{config.explain.attributions[0]}/gap"))
     made = pl.Trainer(
         max_epochs=trainer.epochs,
-        accelerator=trainer.accelerator,
-        devices=trainer.devices or ("auto" if torch.cuda.is_available() else 1),
-        num_nodes=trainer.num_nodes,
-        strategy=trainer.strategy,
+        **hardware(config),
         precision="bf16-mixed" if trainer.precision == "bf16" else "32-true",
         accumulate_grad_batches=trainer.accumulate,
         sync_batchnorm=trainer.sync_batchnorm,
@@ -62,6 +59,21 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
         logger=build_loggers(config, folder, csv_logger),
     )
     return made, csv_logger
+
+
+def build_predictor(config: Config, callbacks: list[Callback]) -> pl.Trainer:
+    """A trainer that predicts, on the config's machines and devices; it writes nothing of its own."""
+    return pl.Trainer(
+        **hardware(config), callbacks=callbacks, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, inference_mode=False,
+    )  # fmt: skip
+
+
+def hardware(config: Config) -> dict[str, Any]:
+    """The machines and devices that a trainer works on."""
+    trainer = config.trainer
+    devices = trainer.devices or ("auto" if torch.cuda.is_available() else 1)
+    return {"accelerator": trainer.accelerator, "devices": devices, "num_nodes": trainer.num_nodes, "strategy": trainer.strategy}
 
 
 def build_loggers(config: Config, folder: Path, csv_logger: CsvLogger) -> list[Logger]:
@@ -106,6 +118,8 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
     if monitor == "auto":
         monitor = "val/knn" if splits.train.labels is not None and splits.val.labels is not None else None
     kept: list[Callback] = [ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)]
+    if config.checkpoint.keep_every_n_epochs:
+        kept.append(KeepEvery(folder, every_n_epochs=config.checkpoint.keep_every_n_epochs))
     if monitor and config.checkpoint.top_k:
         kept.append(
             BestCheckpoint(

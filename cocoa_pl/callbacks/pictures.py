@@ -19,7 +19,7 @@ from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.files import png_bytes, write_bytes, write_json
 from cocoa_pl.monitor import Look, Reading, read
 from cocoa_pl.report.figures import scales, sheet, strip, trace_title
-from cocoa_pl.report.folder import write_changes, write_look
+from cocoa_pl.report.stored import write_changes, write_look
 from cocoa_pl.viz.strip import spaced
 
 _STRIP_COLUMNS = 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -54,3 +55,18 @@ class BestCheckpoint(ModelCheckpoint):
         if _is_due(trainer, self.monitor, self._looks_every_n_epochs, known_before=self._known):
             super().on_train_epoch_end(trainer, pl_module)
             self._known = True
+
+
+class KeepEvery(ModelCheckpoint):
+    """Keeps a checkpoint of every so many epochs. A class of its own, for Lightning tells callbacks apart by class and options.
+
+    Args:
+        folder: of the run.
+        every_n_epochs: how many.
+    """
+
+    def __init__(self, folder: Path, *, every_n_epochs: int) -> None:
+        super().__init__(
+            folder, filename="{epoch:03d}", every_n_epochs=every_n_epochs, save_top_k=-1, save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )  # fmt: skip

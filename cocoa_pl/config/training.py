@@ -227,7 +227,10 @@ class CheckpointConfig:
     """Whether the best is the max or the min of it."""
     top_k: int = 1
     """How many of the best are kept."""
+    keep_every_n_epochs: int = 0
+    """Keep a checkpoint of every so many epochs, for explain.py to look at the whole run afterwards; 0 keeps none of them."""
 
     def __post_init__(self) -> None:
         one_of("checkpoint.mode", self.mode, ("max", "min"))
         between("checkpoint.top_k", self.top_k, 0)
+        between("checkpoint.keep_every_n_epochs", self.keep_every_n_epochs, 0)

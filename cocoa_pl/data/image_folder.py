@@ -17,7 +17,8 @@ from torch import Tensor
 from cocoa_pl.data.source import Source
 from cocoa_pl.data.splits import Splits, make_splits, subset
 from cocoa_pl.errors import DataError, choices_hint
-from cocoa_pl.pictures import EXTENSIONS, read_picture, read_square
+from cocoa_pl.formats import EXTENSIONS
+from cocoa_pl.pictures import read_picture, read_square
 from cocoa_pl.rng import generator
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from cocoa_pl.explanation import Explanation
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.look import Rows
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, across, spread, squared_length
-from cocoa_pl.monitor.references import References, towards
+from cocoa_pl.monitor.references import Directed, towards
 from cocoa_pl.registry import CONTROLS
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.targets import stack
@@ -32,7 +32,7 @@ class Explained:
 
 
 def explain_with_noise(
-    explainer: Explainer, images: Tensor, *, rows: Tensor, originals: Tensor, num_originals: int, reference: References,
+    explainer: Explainer, images: Tensor, *, rows: Tensor, originals: Tensor, num_originals: int, reference: Directed,
     previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch,
 ) -> Explained:  # fmt: skip
     """Explain rows towards their directions, their contrasts and the directions of the look before.

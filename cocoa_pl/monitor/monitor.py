@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cocoa_pl.attributions.controls import SmoothRandom
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
@@ -20,16 +19,14 @@ from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import cosine
 from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.metrics.localisation import half_preference
-from cocoa_pl.metrics.perturbation import perturbation_curves
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
-from cocoa_pl.monitor.look import Gather, Look, Rows, merge, suffix_of
+from cocoa_pl.monitor.look import Gather, Look, Rows, merge
+from cocoa_pl.monitor.measuring import AREAS, control_grid, measure_areas
 from cocoa_pl.monitor.references import References, towards
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.streaming import baseline_of
 from cocoa_pl.types import Attribution, Removal
-
-_AREAS = ("insertion_auc", "deletion_auc", "gap")
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ class Monitor:
         out: Rows = {"moved": 1 - cosine(reps, reference.originals[rows % given.num_images])}
         plain = (rows < given.num_images).nonzero()[:, 0]
         for trace in self.traces:
-            out |= {f"{area}/{trace}": torch.full((len(rows),), torch.nan) for area in _AREAS}
+            out |= {f"{area}/{trace}": torch.full((len(rows),), torch.nan) for area in AREAS}
         if len(plain) == 0:
             return out
         own = rows[plain]
@@ -157,22 +154,20 @@ class Monitor:
             scores = explaining(encoder.encode(without[own], chunk_size=self.chunk_size), torch.arange(len(own), device=encoder.device))
             out |= {f"component/{name}/{suffix}": scores[:, k] for k, suffix in enumerate(self.suffixes)}
         score_fn = Explainer(encoder, attributions={}).score_fn(towards(reference.directions(measure=True), own))
-        options: dict[str, Any] = {"num_steps": self.curve_steps, "chunk_size": self.chunk_size}
-        baseline = baseline_of(explained.baseline, plain)
-        for trace in self.traces:
-            curves = perturbation_curves(score_fn, images[plain], baseline, maps[f"map/{trace}"][plain], **options)
-            for area in _AREAS:
-                out[f"{area}/{trace}"][plain] = getattr(curves, area)[self.suffixes.index(suffix_of(trace))].cpu()
-        control = SmoothRandom(grid_size=self._control_grid())(
-            score_fn, images[plain], images[plain], seed=derive_seed(self.seed, "control")
-        )
-        curves = perturbation_curves(score_fn, images[plain], baseline, control[0], **options)
-        return out | {f"gap_random/{suffix}": curves.gap[k] for k, suffix in enumerate(self.suffixes)}
+        found = measure_areas(
+            score_fn, images[plain], baseline_of(explained.baseline, plain), {trace: maps[f"map/{trace}"][plain] for trace in self.traces},
+            self.suffixes, num_steps=self.curve_steps, grid_size=self._control_grid(), seed=self.seed, chunk_size=self.chunk_size,
+        )  # fmt: skip
+        for name, values in found.items():
+            if name in out:
+                out[name][plain] = values
+            else:
+                out[name] = values
+        return out
 
     def _control_grid(self) -> int:
         """Cells of the smooth random map: those of RISE, or what would suit it."""
-        sizes = [method.grid_size for method in self.attributions.values() if hasattr(method, "grid_size")]
-        return sizes[0] if sizes else 4 if self.explain_set.explicands.shape[-1] <= 64 else 7
+        return control_grid(self.attributions, self.explain_set.explicands.shape[-1])
 
     def _explain_pairs(self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], reference: References, pairs: Tensor) -> Rows:
         """Two-object test: does the map towards the left (right) object's class lie on the left (right) half?"""

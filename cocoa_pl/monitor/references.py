@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,16 @@ from cocoa_pl.registry import TARGETS
 from cocoa_pl.targets import DirectionTarget, cocoa, stack
 from cocoa_pl.targets.base import normalize
 from cocoa_pl.types import Target
+
+
+class Directed(Protocol):
+    """What explicands are compared with: a direction for each, and draws of its error."""
+
+    def directions(self) -> dict[str, Tensor]:
+        """Trace suffix to directions (E, D)."""
+
+    def contrasts(self, rows: Tensor, images: Tensor, *, seed: int) -> DirectionTarget:
+        """Draws of the error of every direction, contrast by contrast, for rows (N,) of originals images (N,): G x K targets."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,10 @@ class Browser:
         """What the page's console calls severe, as far as it comes from this address."""
         return [entry for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE" and address in entry["message"]]
 
+    def entries(self) -> list[Any]:
+        """Everything in the page's console since it was last asked for, of whatever level."""
+        return list(self.driver.get_log("browser"))
+
     def wait_for(self, look: Callable[[], Any], seconds: float = 60) -> Any:
         """The first true value of ``look``.
 
@@ -87,18 +91,33 @@ class Browser:
             found = look()
             if found:
                 return found
-            time.sleep(0.5)
+            time.sleep(0.1)
         raise AssertionError(f"the page did not show it in time; it shows {self.text()[:2000]!r}")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser for the tests of a file."""
+    with _started(scripts=True) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def chromium_without_scripts() -> Iterator[Browser]:
+    """A browser that runs no script of a page; what a driver asks it for is found all the same."""
+    with _started(scripts=False) as browser:
+        yield browser
+
+
+@contextmanager
+def _started(*, scripts: bool) -> Iterator[Browser]:
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--window-size=1400,1200"):
         options.add_argument(flag)
+    if not scripts:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
     try:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cocoa_pl import runs
 from cocoa_pl.callbacks.checkpointing import StopGracefully
-from cocoa_pl.cli import parse_explain, parse_train
+from cocoa_pl.cli import Request, parse_explain, parse_train
 from cocoa_pl.config import Config
 from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError, DataError, OutputError
 from cocoa_pl.files import write_bytes
@@ -46,7 +46,7 @@ def folder_config(smoke_config: Callable[..., Config], tmp_path: Path, root: Pat
     ("argv", "message"),
     [
         (["--ckpt", "nowhere.ckpt"], "nowhere.ckpt: no such checkpoint"),
-        ([], "required: --ckpt"),
+        ([], "which checkpoint"),
         (["--ckpt", "nowhere", "explain.num_mask=3"], "did you mean 'explain.num_masks'"),
     ],
 )
@@ -72,30 +72,30 @@ class TestCheckpoints:
         cut = tmp_path / "cut.ckpt"
         cut.write_bytes((smoke_run / "last.ckpt").read_bytes()[:5000])
         with pytest.raises(CheckpointError, match=r"cut\.ckpt: cannot be read"):
-            runs.explain(cut)
+            runs.explain(Request((cut,), inputs=("x.png",)))
         assert list(tmp_path.iterdir()) == [cut]
 
     def test_not_a_checkpoint(self, tmp_path: Path) -> None:
         text = tmp_path / "text.ckpt"
         text.write_text("hello")
         with pytest.raises(CheckpointError, match=r"text\.ckpt"):
-            runs.explain(text)
+            runs.explain(Request((text,)))
 
     def test_someone_elses(self, tmp_path: Path) -> None:
         torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
         with pytest.raises(CheckpointError, match="not a checkpoint written by train"):
-            runs.explain(tmp_path / "other.ckpt")
+            runs.explain(Request((tmp_path / "other.ckpt",)))
 
     def test_code_in_a_pickle_is_not_executed(self, tmp_path: Path) -> None:
         victim = tmp_path / "executed"
         (tmp_path / "evil.ckpt").write_bytes(pickle.dumps(_Evil(str(victim))))
         with pytest.raises(CheckpointError, match="nothing was executed"):
-            runs.explain(tmp_path / "evil.ckpt")
+            runs.explain(Request((tmp_path / "evil.ckpt",), inputs=("x.png",)))
         assert not victim.exists()
 
     def test_weights_of_another_width(self, smoke_run: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="weights do not fit the encoder; other shape"):
-            runs.explain(smoke_run / "last.ckpt", out=str(tmp_path), overrides=["model.width=16"])
+            runs.explain(Request((smoke_run / "last.ckpt",), out=tmp_path, overrides=("model.width=16",)))
 
 
 class _Evil:
@@ -137,7 +137,7 @@ class TestPictures:
 
     def test_input_that_is_not_there(self, smoke_run: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no such file or folder"):
-            runs.explain(smoke_run / "last.ckpt", inputs=[str(tmp_path / "nothing.png")], out=str(tmp_path / "out"))
+            runs.explain(Request((smoke_run / "last.ckpt",), inputs=(str(tmp_path / "nothing.png"),), out=tmp_path / "out"))
 
     def test_missing_dataset(self, tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
         with pytest.raises(DataError, match="fashion"):
@@ -153,7 +153,7 @@ class TestOutput:
     def test_unwritable_report(self, smoke_run: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(OutputError, match="cannot write into this folder"):
-            runs.explain(smoke_run / "last.ckpt", out=str(tmp_path / "file"))
+            runs.explain(Request((smoke_run / "last.ckpt",), out=tmp_path / "file"))
 
     def test_full_disk_keeps_the_previous_checkpoint(self, tmp_path: Path) -> None:
         """A real failure of write(2): files may not grow beyond a limit."""
@@ -187,7 +187,7 @@ def test_strategy_that_does_not_exist(tmp_path: Path, smoke_config: Callable[...
 def test_a_checkpoint_of_a_few_bytes(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "short.ckpt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"short\.ckpt"):
-        runs.explain(tmp_path / "short.ckpt")
+        runs.explain(Request((tmp_path / "short.ckpt",)))
 
 
 @pytest.mark.parametrize("change", ["run.seed=1", "model.width=16", "explain.views=[original]", "model.ema_decay=0.9"])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cocoa_pl import runs
+from cocoa_pl.cli import Request
 from cocoa_pl.config import Config
 from cocoa_pl.errors import ConfigError
 
@@ -81,16 +82,17 @@ def test_law_2_holds_with_a_reference_a_region_and_a_budget(
     assert values[2, "explain/num_masks"] == 16
     assert values[2, "explain/region_area"] == pytest.approx(0.25, abs=0.15)
     assert 0 < values[2, "explain/rise/drift_reference"] < 2
-    reading = runs.explain(folder / "last.ckpt", out=str(tmp_path / "report"))
-    assert {"drift.csv", "report.md"} <= {path.name for path in (tmp_path / "report").iterdir()}
+    findings = runs.explain(Request((folder / "last.ckpt",), out=tmp_path / "report"))
+    assert findings is not None
+    assert {"drift.csv", "report.html"} <= {path.name for path in (tmp_path / "report").iterdir()}
     during = {tag: value for (epoch, tag), value in values.items() if epoch == 2 and tag.startswith("explain/")}
     of_time = {"explain/seconds", "explain/share_of_epoch", "explain/budget_share"}
-    assert reading.scalars == {tag: value for tag, value in during.items() if tag not in of_time}
+    assert findings.frames[0].scalars == {tag: value for tag, value in during.items() if tag not in of_time}
 
 
 def test_the_reference_itself_has_not_drifted_from_itself(tmp_path: Path, smoke_run: Path) -> None:
-    reading = runs.explain(smoke_run / "last.ckpt", out=str(tmp_path), overrides=[f"explain.reference={smoke_run / 'last.ckpt'}"])
-    for compared in reading.compared["reference"].values():
+    looked = runs.look(Request((smoke_run / "last.ckpt",), overrides=(f"explain.reference={smoke_run / 'last.ckpt'}",)))
+    for compared in looked.readings[0].compared["reference"].values():
         assert torch.equal(compared.change.drift, torch.zeros_like(compared.change.drift))
         assert not compared.change.flagged.any()
 

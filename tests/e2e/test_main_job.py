@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cocoa_pl import load_encoder, runs
 from cocoa_pl.build import resolve_precision
+from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, load_config, read_yaml, to_dict
 from cocoa_pl.errors import CheckpointError, ConfigError
 from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, REMOVALS
@@ -84,29 +86,21 @@ def test_a_checkpoint_holds_weights_and_plain_values_only(smoke_run: Path) -> No
 
 
 def test_explain_writes_a_report(smoke_run: Path, tmp_path: Path) -> None:
-    runs.explain(smoke_run / "last.ckpt", out=str(tmp_path / "report"))
+    findings = runs.explain(Request((smoke_run / "last.ckpt",), out=tmp_path / "report"))
+    assert findings is not None
     report = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert report["schema"] == 1
-    assert len(report["explicands"]) == 2
+    assert report["schema"] == 2
+    assert len(report["pictures"]) == 2
     assert "explain/rise/gap" in report["scalars"]
-    text = (tmp_path / "report" / "report.md").read_text()
-    for trace in TRACES:
-        assert f"heatmaps/{trace}.png" in text
-        assert (tmp_path / "report" / "heatmaps" / f"{trace}.png").is_file()
+    assert {trace["key"] for trace in report["traces"]} == set(TRACES)
+    assert len(list((tmp_path / "report" / "heatmaps").iterdir())) == 2
+    assert len(list((tmp_path / "report" / "masks").iterdir())) == 2 * len(TRACES) * len(report["views"])
     with np.load(tmp_path / "report" / "attributions.npz") as arrays, np.load(smoke_run / "heatmaps" / "epoch-0002.npz") as during:
-        np.testing.assert_array_equal(arrays["rise"], during["rise"])
-
-
-def test_explain_ones_own_pictures(smoke_run: Path, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for name, mode, size in (("a photo.jpg", "RGB", (50, 40)), ("grey.png", "L", (32, 70)), ("alpha.webp", "RGBA", (33, 33))):
-        shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
-        Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8), mode=None).save(tmp_path / name)
-    runs.explain(smoke_run / "last.ckpt", inputs=[str(tmp_path)], out=str(tmp_path / "report"))
-    report = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert sorted(item["name"] for item in report["explicands"]) == ["a photo.jpg", "alpha.webp", "grey.png"]
-    assert "explain/rise/gap" in report["scalars"]
-    assert not any("class" in name or "two_object" in name for name in report["scalars"])
+        num_views = len(report["views"])
+        np.testing.assert_array_equal(arrays["rise"], during["rise"].reshape(num_views, 2, 32, 32).swapaxes(0, 1))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("data:image/") >= 2 * len(TRACES)
+    assert not re.search(r"(src|href)=.https?:", page)
 
 
 def test_checkpoints_can_monitor_explanations(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged) -> None:
@@ -146,28 +140,25 @@ def test_the_script_trains_and_says_what_to_do_next(tmp_path: Path, smoke_config
 
 def test_every_method_can_be_asked_for_by_the_config(smoke_run: Path, tmp_path: Path) -> None:
     names = [*ATTRIBUTIONS, *CONTROLS]
-    seen = runs.explain(
-        smoke_run / "last.ckpt", out=str(tmp_path),
-        overrides=[f"explain.attributions=[{','.join(names)}]", "explain.num_explicands=2", "explain.views=[original]",
-                   "explain.num_pairs=2"],
-    )  # fmt: skip
-    assert {trace.partition("-")[0] for trace in seen.look.attributions} == set(names)
-    assert all(bool(torch.isfinite(maps).all()) for maps in seen.look.attributions.values())
+    options = f"explain.attributions=[{','.join(names)}]", "explain.num_explicands=2", "explain.views=[original]", "explain.num_pairs=2"
+    findings = runs.explain(Request((smoke_run / "last.ckpt",), out=tmp_path, overrides=options))
+    assert findings is not None
+    assert {trace.key.partition("-")[0] for trace in findings.traces} == set(names)
+    with np.load(tmp_path / "attributions.npz") as arrays:
+        assert all(np.isfinite(arrays[trace.key]).all() for trace in findings.traces)
 
 
 @pytest.mark.parametrize("name", REMOVALS)
-def test_every_removal_can_be_asked_for_by_the_config(smoke_run: Path, tmp_path: Path, name: str) -> None:
-    seen = runs.explain(
-        smoke_run / "last.ckpt", out=str(tmp_path),
-        overrides=["explain.attributions=[rise]", f"explain.removal={name}", "explain.num_explicands=2", "explain.views=[original]"],
-    )  # fmt: skip
-    assert float(seen.look.attributions["rise"].std()) > 0
+def test_every_removal_can_be_asked_for_by_the_config(smoke_run: Path, name: str) -> None:
+    options = "explain.attributions=[rise]", f"explain.removal={name}", "explain.num_explicands=2", "explain.views=[original]"
+    looked = runs.look(Request((smoke_run / "last.ckpt",), overrides=options))
+    assert float(looked.readings[0].look.attributions["rise"].std()) > 0
 
 
 @pytest.mark.parametrize("option", ["explain.space=projections", "explain.layer=stages.1", "explain.precision=bf16"])
-def test_another_space_layer_or_precision(smoke_run: Path, tmp_path: Path, option: str) -> None:
-    few = ["explain.precision=32", "explain.num_explicands=2", "explain.views=[original]", "explain.attributions=[rise]"]
-    plain, other = (runs.explain(smoke_run / "last.ckpt", out=str(tmp_path), overrides=[*few, *more]) for more in ([], [option]))
+def test_another_space_layer_or_precision(smoke_run: Path, option: str) -> None:
+    few = ("explain.precision=32", "explain.num_explicands=2", "explain.views=[original]", "explain.attributions=[rise]")
+    plain, other = (runs.look(Request((smoke_run / "last.ckpt",), overrides=(*few, *more))).readings[0] for more in ((), (option,)))
     assert not torch.equal(plain.look.attributions["rise"], other.look.attributions["rise"])
 
 

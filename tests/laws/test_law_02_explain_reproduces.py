@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cocoa_pl.cli import Request
 from cocoa_pl.config import Config
 from cocoa_pl.runs import explain, train
 
@@ -23,7 +24,7 @@ def test_explaining_the_last_checkpoint_gives_the_logged_numbers(
     if ema:
         train(smoke_config(tmp_path, "model.ema_decay=0.9"))
         folder = tmp_path / "smoke"
-    explain(folder / "last.ckpt", out=str(tmp_path / "report"))
+    explain(Request((folder / "last.ckpt",), out=tmp_path / "report"))
     again = json.loads((tmp_path / "report" / "report.json").read_text())["scalars"]
     before = {name: value for (step, name), value in logged(folder).items() if step == 2 and name.startswith("explain/")}
     assert before.keys() - _MACHINE == again.keys()

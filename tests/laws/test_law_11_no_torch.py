@@ -61,7 +61,7 @@ def test_nothing_heavy_is_imported_and_it_takes_under_a_second(arguments: tuple[
             ("train.py", "--resume", "nowhere"),
             "error: nowhere: no such checkpoint; give a .ckpt file or the folder of a run that holds last.ckpt",
         ),
-        (("explain.py",), "error: the following arguments are required: --ckpt (see explain.py --help)"),
+        (("explain.py",), "error: --ckpt: which checkpoint? (see explain.py --help)"),
     ],
 )
 def test_a_wrong_option_is_one_line_on_stderr_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,1 @@
+"""Questions about encoders: pictures, corpora and foils of the user's own."""

@@ -1,0 +1,121 @@
+"""From the pictures of a question to targets in the representation of one encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cocoa_pl.asking.choosing import Chosen, ChosenTarget, Pick
+from cocoa_pl.asking.question import Asked
+from cocoa_pl.data.corpora import clusters
+from cocoa_pl.data.source import Source
+from cocoa_pl.errors import DataError, DivergedError
+from cocoa_pl.metrics.health import collapse_level, effective_rank
+from cocoa_pl.targets import normalize
+
+_FEWEST_HEALTH = 8  # representations from which health can be told
+_NAMED = 3
+
+Encode = Callable[[Source, Sequence[int]], Tensor]
+"""A source and positions in it to representations (n, D)."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A question to one encoder.
+
+    Attributes:
+        asked: its targets.
+        facts: whole sentences: what each target compares with what.
+        health: collapse level and effective rank; NaN where too few representations are at hand.
+    """
+
+    asked: tuple[Asked, ...]
+    facts: tuple[str, ...]
+    health: tuple[float, float]
+
+
+def encode_question(chosen: Chosen, encode: Encode, *, dim: int, seed: int, device: torch.device) -> Encoded:
+    """Encode corpora and foils; each set of pictures once.
+
+    Args:
+        chosen: the pictures.
+        encode: the encoder, with whatever cache.
+        dim: D of its representations.
+        seed: of the clusters.
+        device: where the representations are wanted.
+
+    Raises:
+        DataError: representations of another length than this encoder's, or fewer groups than clusters asked for.
+        DivergedError: representations that are not finite.
+    """
+    known: dict[int, Tensor] = {}
+
+    def reps_of(pick: Pick | None) -> Tensor:
+        if pick is None:
+            return torch.empty(0, dim, device=device)
+        if id(pick) not in known:
+            made = (encode(pick.source, pick.ids) if pick.source is not None else pick.reps).to(device)  # type: ignore[union-attr]
+            if made.shape[1] != dim:
+                raise DataError(f"{pick.words} have length {made.shape[1]}, those of this encoder {dim}: they are not of this encoder")
+            if not bool(torch.isfinite(made).all()):
+                raise DivergedError(f"representations of {pick.words} hold NaN or infinite values: nothing can be explained by them")
+            if pick.source is None and (zeros := int((made == 0).all(1).sum())):
+                raise DataError(f"{pick.words} have {zeros} rows of zeros, which point nowhere: leave them out")
+            known[id(pick)] = normalize(made.float())
+        return known[id(pick)]
+
+    asked: list[Asked] = []
+    facts: list[str] = []
+    for target in chosen.targets:
+        made, said = _targets(target, reps_of, seed=seed)
+        asked += made
+        facts += said
+    judged = reps_of(chosen.foil) if chosen.foil is not None else torch.cat([reps_of(target.corpus) for target in chosen.targets])
+    enough = len(judged) >= _FEWEST_HEALTH
+    return Encoded(tuple(asked), tuple(facts), (collapse_level(judged), effective_rank(judged)) if enough else (float("nan"),) * 2)
+
+
+def _targets(target: ChosenTarget, reps_of: Callable[[Pick | None], Tensor], *, seed: int) -> tuple[list[Asked], list[str]]:
+    corpus, foil = reps_of(target.corpus), reps_of(target.foil)
+    foils = _parted(foil, target.foil)
+    against = "nothing" if target.foil is None else f"{len(foils[0])} others ({target.foil.words})"
+    if target.kind == "self":
+        return [Asked(target.name, "self", corpus, corpus, *foils)], [f"Likeness to the picture itself, beyond that to {against}."]
+    assert target.corpus is not None
+    if target.kind == "neighbours":
+        sentence = (
+            f"{target.name}: likeness to the {target.num} nearest of {len(corpus)} ({target.corpus.words}), beyond that to {against}."
+        )
+        return [Asked(target.name, "neighbours", corpus, corpus, *foils, num=target.num)], [sentence]
+    if target.kind == "clusters":
+        return _clustered(target, corpus, foils if target.foil is not None and target.foil is not target.corpus else None, seed=seed)
+    parts = _parted(corpus, target.corpus)
+    apart = f"; {target.corpus.num_measuring} more measure insertion and deletion" if target.corpus.num_measuring else ""
+    sentence = f"{target.name}: likeness to {len(parts[0])} pictures ({target.corpus.words}{apart}), beyond that to {against}."
+    return [Asked(target.name, "shared", *parts, *foils)], [sentence]
+
+
+def _parted(reps: Tensor, pick: Pick | None) -> tuple[Tensor, Tensor]:
+    """What explains and what measures; the same where there are too few."""
+    if pick is None or not pick.num_measuring:
+        return reps, reps
+    return reps[: -pick.num_measuring], reps[-pick.num_measuring :]
+
+
+def _clustered(target: ChosenTarget, pool: Tensor, foils: tuple[Tensor, Tensor] | None, *, seed: int) -> tuple[list[Asked], list[str]]:
+    """A target for every cluster of the pool, contrasted with the foil or else with the other clusters."""
+    assert target.corpus is not None
+    found = clusters(pool, target.num, seed=seed)
+    asked, facts = [], []
+    for number, ids in enumerate(found.ids, start=1):
+        own, others = pool[ids], pool[found.assignments != number - 1]
+        name = f"{target.name} {number}"
+        asked.append(Asked(name, "shared", own, own, *(foils or (others, others))))
+        source = target.corpus.source
+        near = "" if source is None else ", ".join(source.name(target.corpus.ids[i]) for i in ids[:_NAMED].tolist())
+        facts.append(f"{name}: {len(own)} of {len(pool)} ({target.corpus.words}); nearest to its centre: {near}.")
+    return asked, facts

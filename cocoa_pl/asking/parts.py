@@ -1,0 +1,75 @@
+"""Answers on disk while the work goes on: one file a block and frame, each whole or not there, so that a kill costs one block at most."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from cocoa_pl.files import write_arrays
+from cocoa_pl.monitor.look import Rows
+
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of an answer below a folder that is named by all that decides it.
+
+    Args:
+        root: ``<out>/.parts``.
+        fingerprint: of encoders, question, pictures and options: parts of another question are never taken for these.
+    """
+
+    root: Path
+    fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the parts of this question are."""
+        return self.root / self.fingerprint[:16]
+
+    def path(self, frame: int, block: int) -> Path:
+        """The file of a block in a frame."""
+        return self.folder / str(frame) / f"{block:07d}.npz"
+
+    def finished(self, frame: int) -> set[int]:
+        """The blocks that are done."""
+        return {int(path.stem) for path in (self.folder / str(frame)).glob("[0-9]*.npz")}
+
+    def write(self, frame: int, block: int, rows: Rows) -> None:
+        """Store a block. Raises OutputError where that cannot be."""
+        write_arrays(self.path(frame, block), {name: values.numpy() for name, values in rows.items()})
+
+    def read(self, frame: int, block: int, names: Iterable[str] | None = None) -> Rows:
+        """A block, or some of its columns."""
+        with self.path(frame, block).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: torch.from_numpy(file[name]) for name in (file.files if names is None else names) if name in file.files}
+
+    def drop_damaged(self, frames: Sequence[int]) -> int:
+        """Remove parts that cannot be read, such as a failing disk leaves behind, and return how many there were."""
+        num = 0
+        for frame in frames:
+            for block in self.finished(frame):
+                try:
+                    self.read(frame, block, ["picture"])
+                except _UNREADABLE:
+                    self.path(frame, block).unlink(missing_ok=True)
+                    num += 1
+        return num
+
+    def drop_others(self) -> None:
+        """Remove the parts of other questions."""
+        for other in self.root.iterdir() if self.root.is_dir() else ():
+            if other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove all parts: the answer is whole elsewhere."""
+        shutil.rmtree(self.root, ignore_errors=True)

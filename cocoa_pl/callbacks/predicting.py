@@ -1,0 +1,147 @@
+"""Explaining as Lightning's prediction: blocks of pictures shared out over devices and nodes, each block's answer written as it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import BasePredictionWriter
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from cocoa_pl.asking.answering import Answering
+from cocoa_pl.asking.parts import Parts
+from cocoa_pl.data.source import Source
+from cocoa_pl.errors import DataError
+from cocoa_pl.monitor.look import Rows
+
+
+class Block(NamedTuple):
+    """Pictures that are explained together."""
+
+    number: int
+    ids: Tensor  # (n,) positions among the pictures; fewer where some cannot be read; none once the time is up
+    pictures: Tensor  # (n, 3, S, S) uint8
+    unreadable: tuple[str, ...]  # a sentence for each picture that cannot be read
+
+
+class Blocks(Dataset[Block]):
+    """Blocks of a source that are still to be done, read when their turn comes.
+
+    Args:
+        source: the pictures.
+        numbers: which blocks; block b holds the pictures b * size to (b + 1) * size - 1.
+        size: pictures in a block.
+        deadline: seconds since 1970 from which on blocks come empty; None for never.
+    """
+
+    def __init__(self, source: Source, numbers: Sequence[int], *, size: int, deadline: float | None = None) -> None:
+        self.source, self.numbers, self.size, self.deadline = source, list(numbers), size, deadline
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> Block:
+        number = self.numbers[index]
+        ids, pictures, unreadable = list[int](), list[Tensor](), list[str]()
+        late = self.deadline is not None and time.time() >= self.deadline
+        for picture in () if late else range(number * self.size, min((number + 1) * self.size, len(self.source))):
+            try:
+                pictures.append(self.source.load([picture]))
+                ids.append(picture)
+            except DataError as error:
+                unreadable.append(str(error))
+        return Block(number, torch.tensor(ids, dtype=torch.int64), torch.cat(pictures) if pictures else torch.empty(0), tuple(unreadable))
+
+
+class Asking(pl.LightningModule):
+    """Explains blocks. What goes wrong is kept and ends this process's share, for the other processes wait where all shares end.
+
+    Args:
+        answering: how; its encoder is on this process's device.
+        skip_unreadable: leave out pictures that cannot be read, instead of stopping.
+    """
+
+    def __init__(self, answering: Answering, *, skip_unreadable: bool) -> None:
+        super().__init__()
+        self.answering, self.skip_unreadable = answering, skip_unreadable
+        self.failure: Exception | None = None
+
+    def predict_step(self, batch: Block, batch_idx: int, dataloader_idx: int = 0) -> Rows:
+        """The rows of a block; none where it is empty, or where this share has ended."""
+        if batch.unreadable and not self.skip_unreadable and self.failure is None:
+            self.failure = DataError(f"{batch.unreadable[0]}; data.on_bad_image=skip goes on without it, and keeps what is done")
+        if self.failure is not None or len(batch.ids) == 0:
+            return {}
+        try:
+            with torch.inference_mode(False), torch.enable_grad():
+                return self.answering.answer(batch.pictures, batch.ids)
+        except Exception as error:  # raised by predict(), once every process has come there
+            self.failure = error
+            return {}
+
+    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
+        """Nothing: the encoder takes pictures where it needs them."""
+        return batch
+
+
+class WriteParts(BasePredictionWriter):
+    """Writes each block's answer and forgets it; shows how far the work is.
+
+    Args:
+        parts: where to.
+        frame: which encoder.
+        title: of the progress bar; empty for none.
+        done: pictures that were done before.
+        total: pictures in all.
+    """
+
+    def __init__(self, parts: Parts, *, frame: int, title: str, done: int, total: int) -> None:
+        super().__init__(write_interval="batch")
+        self.parts, self.frame = parts, frame
+        self.unreadable: list[str] = []
+        self._title, self._done, self._total = title, done, total
+        self._bar: Any = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        hidden = not self._title or not trainer.is_global_zero
+        self._bar = tqdm(total=self._total, initial=self._done, desc=self._title, unit="picture", disable=hidden, smoothing=0.05)
+
+    def write_on_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, prediction: Any, batch_indices: Sequence[int] | None, batch: Block,
+        batch_idx: int, dataloader_idx: int,
+    ) -> None:  # fmt: skip
+        self.unreadable += batch.unreadable
+        if prediction:
+            self.parts.write(self.frame, batch.number, prediction)
+            self._bar.update(min(len(batch.ids) * trainer.world_size, self._total - self._bar.n))
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._bar.close()
+
+
+def predict(trainer: pl.Trainer, asking: Asking, blocks: Blocks, *, num_workers: int) -> None:
+    """Answer all blocks, this process its share, and meet the others.
+
+    Raises:
+        Exception: what went wrong, here or in another process; all of them raise.
+    """
+    loader = DataLoader(blocks, batch_size=1, collate_fn=_only, num_workers=num_workers)
+    trainer.predict(asking, dataloaders=loader, return_predictions=False)
+    failures: list[str | None] = [None if asking.failure is None else f"{asking.failure}"]
+    if trainer.world_size > 1:
+        own, failures = failures[0], [None] * trainer.world_size
+        torch.distributed.all_gather_object(failures, own)
+    if asking.failure is not None:
+        raise asking.failure
+    for number, failure in enumerate(failures):
+        if failure is not None:
+            raise DataError(f"process {number}: {failure}")
+
+
+def _only(blocks: list[Block]) -> Block:
+    return blocks[0]

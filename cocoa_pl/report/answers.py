@@ -1,0 +1,105 @@
+"""From answers to findings: what a question of the user's own came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocoa_pl.asking.assembling import Layout, Numbers, gather_numbers
+from cocoa_pl.monitor.alerts import has_collapsed
+from cocoa_pl.report.figures import METHOD_NAMES
+from cocoa_pl.report.findings import Block, Findings, Frame, Trace
+from cocoa_pl.viz.page import WORDS
+
+_MEANS = ("gap", "gap_random", "insertion_auc", "deletion_auc", "reliability", "auroc", "score_error")
+_DRIFTS = {
+    "drift": "drift_previous", "drift_corrected": "drift_previous_corrected", "drift_noise": "drift_previous_noise",
+    "drift_flagged": "drift_previous_flagged",
+}  # fmt: skip
+
+
+def findings_of_answers(
+    layout: Layout, *, title: str, names: Sequence[str], files: Sequence[str], views: Sequence[str], held_out: Sequence[bool],
+    targets: Mapping[str, str], frames: Sequence[Frame], facts: Sequence[str], settings: Mapping[str, Any],
+) -> Findings:  # fmt: skip
+    """Read all parts.
+
+    Args:
+        layout: of the parts.
+        title: of the report.
+        names, files: of the E pictures.
+        views, held_out: V names and flags.
+        targets: trace suffix to the target's name for people.
+        frames: the encoders; their scalars are filled in here, and warnings of theirs are added.
+        facts: what was asked.
+        settings: how.
+    """
+    numbers = gather_numbers(layout)
+    traces = tuple(_trace(key, targets, numbers.scales[key]) for key in layout.traces)
+    told = tuple(
+        replace(frame, scalars=_scalars(layout, numbers, f, views), warnings=(*frame.warnings, *_warnings(layout, numbers, f, traces)))
+        for f, frame in enumerate(frames)
+    )
+    return Findings(
+        title, tuple(names), tuple(files), tuple(views), tuple(held_out), traces, told, numbers.columns, numbers.flags, WORDS, tuple(facts),
+        settings, lambda: _blocks(layout), numbers.finished,
+    )  # fmt: skip
+
+
+def _trace(key: str, targets: Mapping[str, str], scale: float) -> Trace:
+    method, dash, name = key.partition("-")
+    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), targets[f"{dash}{name}"], scale)
+
+
+def _scalars(layout: Layout, numbers: Numbers, frame: int, views: Sequence[str]) -> dict[str, float]:
+    """Means over the original views of all pictures."""
+    named = {**{name: name for name in _MEANS}, **_DRIFTS}
+    out: dict[str, float] = {}
+    for t, trace in enumerate(layout.traces):
+        for v in range(len(views)):
+            out[f"explain/{trace}/score/{views[v]}"] = _mean(numbers.columns["score"][frame, t, :, v])
+        for column, name in named.items():
+            if column in numbers.columns:
+                out[f"explain/{trace}/{name}"] = _mean(numbers.columns[column][frame, t, :, 0])
+    collapse, rank = layout.health[frame]
+    out |= {"explain/collapse_level": collapse, "explain/effective_rank": rank}
+    return {name: value for name, value in out.items() if not np.isnan(value)}
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _warnings(layout: Layout, numbers: Numbers, frame: int, traces: Sequence[Trace]) -> Iterator[str]:
+    """Whole sentences about an encoder and its targets."""
+    collapse, rank = layout.health[frame]
+    if has_collapsed(collapse, rank):
+        yield (
+            f"The encoder has collapsed: its representations are nearly the same for all images (collapse level {collapse:.2f}, effective "
+            f"rank {rank:.1f}). No map of it says anything."
+        )
+    for target in dict.fromkeys(trace.target for trace in traces):
+        t = next(t for t, trace in enumerate(traces) if trace.target == target)
+        area, error = (_mean(numbers.columns[name][frame, t]) for name in ("auroc", "auroc_error"))
+        if area - 1.96 * error <= 0.5:
+            yield (
+                f"The encoder does not tell {target} from the foil (AUROC {area:.2f} +- {error:.2f}; .5 is chance): maps towards it show "
+                "what raises a score that means little."
+            )
+
+
+def _blocks(layout: Layout) -> Iterator[Block]:
+    names = [f"map/{trace}" for trace in layout.traces]
+    for number in layout.blocks:
+        first = layout.parts.read(0, number, ["picture", "view", "image", *names])
+        frames = [first, *(layout.parts.read(frame, number, names) for frame in range(1, layout.num_frames))]
+        order = np.lexsort((first["view"].numpy(), first["picture"].numpy()))
+        yield Block(
+            first["picture"].numpy()[order], first["view"].numpy()[order], first["image"].numpy()[order],
+            tuple({trace: rows[f"map/{trace}"].numpy()[order] for trace in layout.traces} for rows in frames),
+        )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What a report shows, whoever found it: pictures under views, explained in frames (encoders), by traces (methods towards targets).
+
+Shape legend
+    F  frames: one, two side by side, or the checkpoints of a run in order      T  traces
+    E  pictures      V  views      n  rows of a block, each a picture under a view
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+COLUMNS = {
+    "score": "the explained score of the picture",
+    "score_error": "standard error of the score, for corpus and foil being samples",
+    "auroc": "quality of the target: probability that a held-out corpus picture scores above a held-out foil picture; .5 is chance",
+    "auroc_error": "its standard error",
+    "reliability": "correlation to expect with the map of another draw of masks, corpus and foil",
+    "standard_error": "Monte-Carlo error of a pixel, root mean square over the map, in units of the map's own root mean square",
+    "insertion_auc": "area under the score as the highest pixels come in; higher is better",
+    "deletion_auc": "area under the score as the highest pixels go; lower is better",
+    "gap": "insertion_auc - deletion_auc; higher is better",
+    "gap_random": "the same for a smooth random map: what a map must beat",
+    "box_left": "left end of the box around the largest part of the map above its threshold, in pixels of the explained picture",
+    "box_top": "its top end",
+    "box_right": "its right end, exclusive",
+    "box_bottom": "its bottom end, exclusive",
+    "mask_share": "share of the picture above the threshold",
+    "drift": "1 - rank correlation with the map of the frame before (or of the first of two)",
+    "drift_corrected": "the same, noise taken out",
+    "drift_low": "lower end of its 95 % interval",
+    "drift_high": "upper end",
+    "drift_noise": "drift that noise makes by itself",
+    "drift_flagged": "1 where the change exceeds the noise",
+}
+"""Every number that a map may come with, and what it means. A report has those that were measured."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A method towards a target.
+
+    Attributes:
+        key: ``rise-dog``: the method's name in the registry and, after a dash, the target's; ``rise`` alone explains likeness to itself.
+        method: in words, such as ``RISE``.
+        target: in words, such as ``dog`` or ``the original image``.
+        scale: the attribution that gets the full colour, the same for every picture and frame.
+    """
+
+    key: str
+    method: str
+    target: str
+    scale: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One encoder.
+
+    Attributes:
+        title: short, such as ``epoch 3`` or ``resnet50.pth``.
+        encoder: plain values that identify it: name, file, sha256, epoch.
+        scalars: tag to number, of all pictures together.
+        warnings: whole sentences about this encoder and its targets.
+    """
+
+    title: str
+    encoder: Mapping[str, Any]
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows with their pixels, small enough to be in memory.
+
+    Attributes:
+        pictures: (n,) positions of pictures.
+        views: (n,) positions of views.
+        images: (n, H, W, 3) uint8, as the encoder saw them.
+        maps: for each frame, trace key to (n, H, W) signed attributions.
+    """
+
+    pictures: NDArray[np.int64]
+    views: NDArray[np.int64]
+    images: Pixels
+    maps: tuple[Mapping[str, Floats], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report is made of.
+
+    Attributes:
+        title: one line.
+        pictures: E names.
+        files: E paths as the user gave them, empty where there is none.
+        views: V names, ``original`` first.
+        held_out: V flags, views that training never made.
+        traces: T traces.
+        frames: F frames.
+        columns: a name of ``COLUMNS`` to (F, T, E, V) numbers, NaN where not known; only those that were measured.
+        flags: (F, T, E, V) short warnings, empty where there is nothing to say.
+        words: what negative and positive attribution mean.
+        facts: whole sentences: what was asked, what was compared with what, how it was measured.
+        settings: plain nested values: config, seeds, versions, question.
+        blocks: gives all rows with their pixels, in order of pictures, again at every call.
+        finished: (E,) bool, pictures that are explained; others are not in ``blocks``.
+    """
+
+    title: str
+    pictures: tuple[str, ...]
+    files: tuple[str, ...]
+    views: tuple[str, ...]
+    held_out: tuple[bool, ...]
+    traces: tuple[Trace, ...]
+    frames: tuple[Frame, ...]
+    columns: Mapping[str, NDArray[np.float64]]
+    flags: NDArray[np.str_]
+    words: tuple[str, str]
+    facts: tuple[str, ...]
+    settings: Mapping[str, Any]
+    blocks: Callable[[], Iterator[Block]]
+    finished: NDArray[np.bool_]

@@ -1,0 +1,93 @@
+"""From looks to findings: the run's explain set, in one checkpoint or over many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocoa_pl.asking.quality import Qualities
+from cocoa_pl.metrics.boxes import best_box
+from cocoa_pl.monitor import Reading
+from cocoa_pl.monitor.look import suffix_of
+from cocoa_pl.monitor.measuring import AREAS
+from cocoa_pl.monitor.noise import squared_length
+from cocoa_pl.report.figures import METHOD_NAMES, name_of, scales, to_bytes
+from cocoa_pl.report.findings import Block, Findings, Frame, Trace
+from cocoa_pl.viz.page import WORDS
+
+_DRIFT = {"drift": "drift", "drift_corrected": "corrected", "drift_low": "low", "drift_high": "high", "drift_noise": "noise",
+          "drift_flagged": "flagged"}  # fmt: skip
+_BOX = ("box_left", "box_top", "box_right", "box_bottom")
+
+
+def findings_of_looks(
+    readings: Sequence[Reading], frames: Sequence[Frame], qualities: Sequence[Qualities], *, title: str, facts: Sequence[str],
+    settings: Mapping[str, Any],
+) -> Findings:  # fmt: skip
+    """Findings of one explain set in F looks.
+
+    Args:
+        readings: each read beside the look before, where there is one.
+        frames: the encoders; their scalars are those of the readings already.
+        qualities: of the targets, for each frame.
+        title: of the report.
+        facts: what was asked.
+        settings: how.
+    """
+    given, keys = readings[0].given, tuple(readings[0].look.attributions)
+    by_frame = [scales(reading.look) for reading in readings]
+    traces = tuple(_trace(key, max(each[key] for each in by_frame)) for key in keys)
+    num, num_views = given.num_images, len(given.views)
+    parts = [[_columns(reading, quality, key) for key in keys] for reading, quality in zip(readings, qualities, strict=True)]
+    names = list(dict.fromkeys(name for of_frame in parts for of_trace in of_frame for name in of_trace))
+    unknown = np.full(num * num_views, np.nan)
+
+    def shaped(values: Sequence[Sequence[NDArray[Any]]]) -> NDArray[Any]:
+        """(F, T, V * E) to (F, T, E, V)."""
+        return np.stack([np.stack(row) for row in values]).reshape(len(readings), len(keys), num_views, num).transpose(0, 1, 3, 2)
+
+    columns = {name: shaped([[of_trace.get(name, unknown) for of_trace in of_frame] for of_frame in parts]) for name in names}
+    flags = shaped([[np.array(reading.flags(key), dtype="<U64") for key in keys] for reading in readings])
+    return Findings(
+        title, tuple(name_of(given, e) for e in range(num)), tuple(given.names), given.views,
+        tuple(not seen and view != "original" for seen, view in zip(given.seen, given.views, strict=True)), traces, tuple(frames), columns,
+        flags, WORDS, tuple(facts), settings, lambda: _blocks(readings), np.ones(num, dtype=bool),
+    )  # fmt: skip
+
+
+def _trace(key: str, scale: float) -> Trace:
+    method, _, target = key.partition("-")
+    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), "the class" if target else "the original image", scale)
+
+
+def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDArray[np.float64]]:
+    """A trace's numbers, each (V * E,)."""
+    given, look, suffix = reading.given, reading.look, suffix_of(trace)
+    noisy, size = look.noisy(trace), given.num_images * len(given.views)
+    length = squared_length(look.attributions[trace])
+    error = (noisy.variance / length.clamp_min(1e-24)).sqrt().where(length > 1e-24, float("nan"))
+    out = {"score": look.score_of(trace), "reliability": look.reliability(trace), "standard_error": error}
+    out |= {area: look.rows[f"{area}/{trace}"] for area in AREAS}
+    out |= {"auroc": quality[suffix].auroc, "auroc_error": quality[suffix].standard_error}
+    columns = {name: values.double().numpy() for name, values in out.items()}
+    random = np.full(size, np.nan)
+    random[: given.num_images] = look.rows[f"gap_random/{suffix}"].numpy()
+    columns["gap_random"] = random
+    for side, values in zip(_BOX, best_box(look.attributions[trace]).T, strict=True):
+        columns[side] = values.double().numpy()
+    since = reading.compared.get("previous", {}).get(trace)
+    if since is not None:
+        columns |= {name: getattr(since.change, part).double().numpy() for name, part in _DRIFT.items()}
+    return columns
+
+
+def _blocks(readings: Sequence[Reading]) -> Iterator[Block]:
+    given = readings[0].given
+    pictures = to_bytes(given.explicands)
+    for e in range(given.num_images):
+        rows = np.arange(len(given.views)) * given.num_images + e
+        maps = tuple({trace: each.numpy()[rows] for trace, each in reading.look.attributions.items()} for reading in readings)
+        yield Block(np.full(len(rows), e), np.arange(len(rows)), pictures[rows], maps)

@@ -1,0 +1,150 @@
+"""A report's numbers for programs: metrics.csv, attributions.npz, report.json."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocoa_pl.files import part_of, write_bytes, write_json
+from cocoa_pl.report.findings import COLUMNS, Findings
+
+SCHEMA_VERSION = 2
+_MOST_IN_JSON = 1000  # pictures whose numbers are in report.json as well as in metrics.csv
+_PACKAGES = ("cocoa_pl", "torch", "torchvision", "pytorch-lightning", "lightly")
+
+
+def write_metrics(path: Path, findings: Findings) -> None:
+    """One row a frame, picture, view and trace; the columns are those of :data:`~cocoa_pl.report.findings.COLUMNS`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = io.StringIO(newline="")
+    names = [name for name in COLUMNS if name in findings.columns]
+    writer = csv.writer(text)
+    writer.writerow(["frame", "picture", "file", "view", "trace", "method", "target", *names, "flags"])
+    for f, e, v, t in _rows(findings):
+        trace = findings.traces[t]
+        values = [_number(findings.columns[name][f, t, e, v]) for name in names]
+        own = [findings.frames[f].title, findings.pictures[e], findings.files[e], findings.views[v], trace.key, trace.method, trace.target]
+        writer.writerow([*own, *values, findings.flags[f, t, e, v]])
+    write_bytes(path, text.getvalue().encode())
+
+
+def write_report_json(path: Path, findings: Findings) -> None:
+    """Everything but pixels and maps; docs/report.md describes it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    shown = [e for e in range(len(findings.pictures)) if findings.finished[e]][:_MOST_IN_JSON]
+    write_json(
+        path,
+        {
+            "schema": SCHEMA_VERSION,
+            "title": findings.title,
+            "facts": list(findings.facts),
+            "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+            "settings": dict(findings.settings),
+            "views": list(findings.views),
+            "traces": [{"key": t.key, "method": t.method, "target": t.target, "colour_scale": t.scale} for t in findings.traces],
+            "frames": [
+                {"title": f.title, "encoder": dict(f.encoder), "scalars": dict(sorted(f.scalars.items())), "warnings": list(f.warnings)}
+                for f in findings.frames
+            ],
+            "scalars": dict(sorted(findings.frames[-1].scalars.items())),
+            "num_pictures": len(findings.pictures),
+            "num_finished": int(findings.finished.sum()),
+            "columns": {name: COLUMNS[name] for name in findings.columns},
+            "pictures": [
+                {
+                    "name": findings.pictures[e],
+                    "file": findings.files[e],
+                    "maps": [_map(findings, f, t, e, v) for f, t, v in np.ndindex(_counts(findings))],
+                }
+                for e in shown
+            ],
+        },
+    )
+
+
+def write_attributions(path: Path, findings: Findings) -> None:
+    """Raw maps as float32: ``<trace>`` (E, V, H, W), with several frames ``<frame>/<trace>``; NaN for pictures that are not finished.
+
+    They are written picture by picture, so that any number of them fits. ``pictures`` (E,) and ``views`` (V,) hold the names.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    first = next(findings.blocks(), None)
+    with part_of(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, texts in (("pictures", findings.pictures), ("views", findings.views)):
+            _write_array(archive, name, np.array(texts, dtype=np.str_))
+        for f in range(len(findings.frames)) if first is not None else ():
+            for trace in findings.traces:
+                name = trace.key if len(findings.frames) == 1 else f"{f}/{trace.key}"
+                _write_maps(archive, name, findings, f, trace.key, first.images.shape[1:3])  # type: ignore[union-attr]
+
+
+def _write_maps(archive: zipfile.ZipFile, name: str, findings: Findings, frame: int, trace: str, size: tuple[int, ...]) -> None:
+    num, views = len(findings.pictures), len(findings.views)
+    unknown = np.full((views, *size), np.nan, dtype=np.float32)
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_2_0(
+            file, {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": (num, views, *size)}
+        )  # fmt: skip
+        at = 0
+        for block in findings.blocks():
+            maps = block.maps[frame][trace]
+            for picture in np.unique(block.pictures):
+                for _ in range(at, picture):
+                    file.write(unknown.tobytes())
+                rows = block.pictures == picture
+                own = unknown.copy()
+                own[block.views[rows]] = maps[rows]
+                file.write(own.tobytes())
+                at = int(picture) + 1
+        for _ in range(at, num):
+            file.write(unknown.tobytes())
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, values: NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, values, allow_pickle=False)
+
+
+def _rows(findings: Findings) -> Iterator[tuple[int, int, int, int]]:
+    """Frame, picture, view and trace of every map that there is."""
+    for e in np.flatnonzero(findings.finished).tolist():
+        for f, t, v in np.ndindex(_counts(findings)):
+            yield f, e, v, t
+
+
+def _counts(findings: Findings) -> tuple[int, int, int]:
+    return len(findings.frames), len(findings.traces), len(findings.views)
+
+
+def _map(findings: Findings, f: int, t: int, e: int, v: int) -> Mapping[str, Any]:
+    own: dict[str, Any] = {"frame": f, "trace": findings.traces[t].key, "view": findings.views[v], "flags": str(findings.flags[f, t, e, v])}
+    values = {name: float(column[f, t, e, v]) for name, column in findings.columns.items()}
+    return own | {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.7g}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
