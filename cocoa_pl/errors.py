@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_MANY, _FEW = 60, 5
+_MANY, _LONG, _FEW = 60, 300, 5  # names, letters of all, names shown of many
 
 
 class CocoaError(Exception):
@@ -40,7 +40,7 @@ def choices_hint(name: str, choices: Iterable[str]) -> str:
         "choose from: gradient, rise (did you mean 'rise'?)"
     """
     known = sorted(choices)
-    if len(known) > _MANY:
+    if len(known) > _MANY or sum(map(len, known)) > _LONG:
         close = difflib.get_close_matches(name, known, n=_FEW, cutoff=0.3)
         return f"the nearest of {len(known)}: {', '.join(close or known[:_FEW])}"
     near = difflib.get_close_matches(name, known, n=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,28 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
     """A checkpoint, as ``torch.save`` makes it."""
     write_bytes(path, _buffer(lambda file: torch.save(dict(checkpoint), file)))
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of ``path`` once it is complete: nothing of an earlier answer stays in it.
+
+    Raises:
+        OutputError: it cannot be made or moved.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        part.replace(path)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def require_folder(path: Path) -> Path:

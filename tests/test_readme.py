@@ -59,9 +59,11 @@ def test_command_parses(command: Command, tmp_path: Path, monkeypatch: pytest.Mo
         assert [option for option in re.findall(r"--[a-z-]+", command.rest) if option not in known] == []
         return
     words = command.words()
-    for option in ("--resume", "--ckpt"):
+    for option in ("--resume", "--ckpt", "--against"):
         if option in words:
             make_run(Path(words[words.index(option) + 1]))
+    for option in ("--corpus", "--foil"):
+        make_pictures(words, option)
     if {"--help", "-h", "--print-config"} & set(words):  # they answer and leave
         with pytest.raises(SystemExit, match=r"^0$"):
             parse(words)
@@ -102,10 +104,18 @@ def test_commands_are_found_wherever_a_page_has_them() -> None:
 def make_run(path: Path) -> None:
     """A checkpoint, or the folder of a run, where a page says that there is one."""
     assert not path.is_absolute(), f"{path}: pages name files by relative paths"
-    folder, checkpoint = (path.parent, path) if path.suffix == ".ckpt" else (path, path / "last.ckpt")
+    path = Path(str(path).replace("*", "1"))  # a glob names the files of a series
+    folder, checkpoint = (path.parent, path) if path.suffix else (path, path / "last.ckpt")
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.touch()
     (folder / "config.yaml").touch()
+
+
+def make_pictures(words: list[str], option: str) -> None:
+    """The folders that a page names as a corpus or a foil."""
+    named = words[words.index(option) + 1 :] if option in words else []
+    for word in named[: next((place for place, word in enumerate(named) if word.startswith("--") or "." in word), None)]:
+        Path(word.rpartition("=")[2]).mkdir(parents=True, exist_ok=True)
 
 
 def help_of(parse: object, capsys: pytest.CaptureFixture[str]) -> str:

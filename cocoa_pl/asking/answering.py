@@ -95,7 +95,8 @@ class Answering:
         }  # fmt: skip
         out |= self._numbers(images, normalize(reps), whole, explained)
         for trace in self.traces:
-            out |= _box(trace, explained.rows[f"map/{trace}"], self.quantile) | self._map(trace, explained)
+            boxes, shares = boxes_and_shares(explained.rows[f"map/{trace}"], self.quantile)
+            out |= {f"box/{trace}": boxes, f"mask_share/{trace}": shares} | self._map(trace, explained)
         if self.keep_draws:
             out |= {f"dims/{name}": torch.tensor([float(value)]) for name, value in explained.dims.items()}
             out |= {f"num_samples/{name}": torch.tensor([value]) for name, value in explained.num_samples.items()}
@@ -145,14 +146,19 @@ class Answering:
 
 
 def mask_of(maps: Tensor, quantile: float | None) -> Tensor:
-    """(n, H, W) bool: what of each map exceeds Otsu's threshold, or reaches a quantile; nothing of a flat map."""
+    """(n, H, W) bool: what of the positive part of each map exceeds Otsu's threshold, or reaches a quantile of it.
+
+    The positive part is what raises the score; a strong negative place must not make a mask of everything else. A map without a positive
+    value has no mask.
+    """
+    maps = maps.clamp_min(0)
     flat = maps.flatten(1)
     above = flat > otsu_threshold(maps)[:, None] if quantile is None else flat >= torch.quantile(flat, quantile, dim=1, keepdim=True)
     return (above & (flat.amax(1) > flat.amin(1))[:, None]).view(maps.shape)
 
 
-def _box(trace: str, maps: Tensor, quantile: float | None) -> Rows:
-    return {
-        f"box/{trace}": best_box(maps, quantile=quantile),
-        f"mask_share/{trace}": mask_of(maps, quantile).float().mean((1, 2)),
-    }
+def boxes_and_shares(maps: Tensor, quantile: float | None) -> tuple[Tensor, Tensor]:
+    """Boxes (n, 4) around the largest parts of masks, NaN of none, and the shares (n,) of the pictures that the masks take."""
+    masks = mask_of(maps, quantile)
+    boxes = best_box(maps.clamp_min(0), quantile=quantile).where(masks.flatten(1).any(1)[:, None], torch.nan)
+    return boxes, masks.float().mean((1, 2))

@@ -48,7 +48,7 @@ class Layout:
     @property
     def blocks(self) -> list[int]:
         """The blocks that are done in every frame, in order."""
-        return sorted(set.intersection(*(self.parts.finished(frame) for frame in range(self.num_frames))))
+        return sorted(set.intersection(*(self.parts.answered(frame) for frame in range(self.num_frames))))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def gather_numbers(layout: Layout) -> Numbers:
                 maps = rows[f"map/{trace}"]
                 flat[frame, t][where] = (maps.flatten(1).abs().amax(1) <= _FLAT).numpy()
                 samples[trace].append(maps.flatten()[:: _stride(layout, maps)].numpy())
-    if layout.num_frames > 1:
+    if layout.num_frames > 1 and layout.blocks:
         _compare(layout, columns)
     scales = {trace: robust_scale(np.concatenate(own)) if own else 0.0 for trace, own in samples.items()}
     return Numbers(columns, _flags(layout, columns, flat), scales, finished)
@@ -161,7 +161,7 @@ def _flags(layout: Layout, columns: dict[str, NDArray[np.float64]], flat: NDArra
             "unreliable target": columns["auroc"] - _SURE * columns["auroc_error"] <= 0.5,
             "noisy": columns["reliability"] < _NOISY,
         }
-        if layout.num_frames > 1:
+        if layout.num_frames > 2:  # of two encoders a difference is the answer, not a warning
             found["moved"] = (columns["drift_flagged"] == 1) & (columns["drift_low"] >= _VISIBLE)
     flags = np.full(flat.shape, "", dtype="<U64")
     for word, holds in found.items():

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cocoa_pl.asking.choosing import Chosen, ChosenTarget, Pick
+from cocoa_pl.asking.choosing import Chosen, ChosenTarget
+from cocoa_pl.asking.picks import Pick
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.data.corpora import clusters
 from cocoa_pl.data.source import Source
@@ -18,6 +19,8 @@ from cocoa_pl.targets import normalize
 
 _FEWEST_HEALTH = 8  # representations from which health can be told
 _NAMED = 3
+_FEW = 12
+_CIRCULAR = "The encoder itself chose these pictures, which makes the quality of the target high."
 
 Encode = Callable[[Source, Sequence[int]], Tensor]
 """A source and positions in it to representations (n, D)."""
@@ -82,21 +85,26 @@ def encode_question(chosen: Chosen, encode: Encode, *, dim: int, seed: int, devi
 def _targets(target: ChosenTarget, reps_of: Callable[[Pick | None], Tensor], *, seed: int) -> tuple[list[Asked], list[str]]:
     corpus, foil = reps_of(target.corpus), reps_of(target.foil)
     foils = _parted(foil, target.foil)
-    against = "nothing" if target.foil is None else f"{len(foils[0])} others ({target.foil.words})"
+    beyond = ", without a foil" if target.foil is None else f", beyond that to {_count(len(foils[0]))} ({target.foil.words})"
     if target.kind == "self":
-        return [Asked(target.name, "self", corpus, corpus, *foils)], [f"Likeness to the picture itself, beyond that to {against}."]
+        return [Asked(target.name, "self", corpus, corpus, *foils)], [f"Likeness to the picture itself{beyond}."]
     assert target.corpus is not None
     if target.kind == "neighbours":
         sentence = (
-            f"{target.name}: likeness to the {target.num} nearest of {len(corpus)} ({target.corpus.words}), beyond that to {against}."
+            f"{target.name}: likeness to the {target.num} nearest of {_count(len(corpus))} ({target.corpus.words}){beyond}. {_CIRCULAR}"
         )
         return [Asked(target.name, "neighbours", corpus, corpus, *foils, num=target.num)], [sentence]
     if target.kind == "clusters":
-        return _clustered(target, corpus, foils if target.foil is not None and target.foil is not target.corpus else None, seed=seed)
-    parts = _parted(corpus, target.corpus)
-    apart = f"; {target.corpus.num_measuring} more measure insertion and deletion" if target.corpus.num_measuring else ""
-    sentence = f"{target.name}: likeness to {len(parts[0])} pictures ({target.corpus.words}{apart}), beyond that to {against}."
-    return [Asked(target.name, "shared", *parts, *foils)], [sentence]
+        return _clustered(target, corpus, None if target.others else foils, beyond, seed=seed)
+    parts, apart = _parted(corpus, target.corpus), target.corpus.num_measuring
+    measure = f"{apart} more measure insertion and deletion" if apart else "too few for others to measure insertion and deletion"
+    return [Asked(target.name, "shared", *parts, *foils)], [
+        f"{target.name}: likeness to {_count(len(parts[0]))} ({target.corpus.words}; {measure}){beyond}."
+    ]
+
+
+def _count(num: int) -> str:
+    return "one picture" if num == 1 else f"{num} pictures"
 
 
 def _parted(reps: Tensor, pick: Pick | None) -> tuple[Tensor, Tensor]:
@@ -106,16 +114,32 @@ def _parted(reps: Tensor, pick: Pick | None) -> tuple[Tensor, Tensor]:
     return reps[: -pick.num_measuring], reps[-pick.num_measuring :]
 
 
-def _clustered(target: ChosenTarget, pool: Tensor, foils: tuple[Tensor, Tensor] | None, *, seed: int) -> tuple[list[Asked], list[str]]:
-    """A target for every cluster of the pool, contrasted with the foil or else with the other clusters."""
+def _clustered(
+    target: ChosenTarget, pool: Tensor, foils: tuple[Tensor, Tensor] | None, beyond: str, *, seed: int
+) -> tuple[list[Asked], list[str]]:  # fmt: skip
+    """A target for every cluster of the pool, contrasted with the foil or else with the other clusters. Every third picture measures."""
     assert target.corpus is not None
     found = clusters(pool, target.num, seed=seed)
     asked, facts = [], []
     for number, ids in enumerate(found.ids, start=1):
         own, others = pool[ids], pool[found.assignments != number - 1]
+        against = foils if foils is not None else _every_third(others)
         name = f"{target.name} {number}"
-        asked.append(Asked(name, "shared", own, own, *(foils or (others, others))))
+        asked.append(Asked(name, "shared", *_every_third(own), *against))
         source = target.corpus.source
-        near = "" if source is None else ", ".join(source.name(target.corpus.ids[i]) for i in ids[:_NAMED].tolist())
-        facts.append(f"{name}: {len(own)} of {len(pool)} ({target.corpus.words}); nearest to its centre: {near}.")
-    return asked, facts
+        near = (
+            ""
+            if source is None
+            else "; nearest to its centre: " + ", ".join(source.name(target.corpus.ids[i]) for i in ids[:_NAMED].tolist())
+        )
+        contrast = beyond if foils is not None else f", beyond that to the other clusters ({_count(len(others))})"
+        facts.append(f"{name}: likeness to {len(own)} of {_count(len(pool))} ({target.corpus.words}{near}){contrast}.")
+    return asked, [*facts, _CIRCULAR]
+
+
+def _every_third(reps: Tensor) -> tuple[Tensor, Tensor]:
+    """What explains and what measures; the same where there are few."""
+    if len(reps) < _FEW:
+        return reps, reps
+    measures = torch.arange(len(reps), device=reps.device) % 3 == 2
+    return reps[~measures], reps[measures]

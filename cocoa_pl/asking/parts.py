@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
-from cocoa_pl.files import write_arrays
+from cocoa_pl.files import write_arrays, write_bytes
 from cocoa_pl.monitor.look import Rows
 
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
@@ -39,9 +39,17 @@ class Parts:
         """The file of a block in a frame."""
         return self.folder / str(frame) / f"{block:07d}.npz"
 
-    def finished(self, frame: int) -> set[int]:
-        """The blocks that are done."""
+    def answered(self, frame: int) -> set[int]:
+        """The blocks that have rows."""
         return {int(path.stem) for path in (self.folder / str(frame)).glob("[0-9]*.npz")}
+
+    def finished(self, frame: int) -> set[int]:
+        """The blocks that are done, those without a readable picture too."""
+        return self.answered(frame) | {int(path.stem) for path in (self.folder / str(frame)).glob("[0-9]*.empty")}
+
+    def write_empty(self, frame: int, block: int) -> None:
+        """Note that a block has no picture that can be read. Raises OutputError where that cannot be."""
+        write_bytes(self.path(frame, block).with_suffix(".empty"), b"")
 
     def write(self, frame: int, block: int, rows: Rows) -> None:
         """Store a block. Raises OutputError where that cannot be."""
@@ -56,7 +64,7 @@ class Parts:
         """Remove parts that cannot be read, such as a failing disk leaves behind, and return how many there were."""
         num = 0
         for frame in frames:
-            for block in self.finished(frame):
+            for block in self.answered(frame):
                 try:
                     self.read(frame, block, ["picture"])
                 except _UNREADABLE:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.asking.separation import separation_by_leaving_out
 from cocoa_pl.data.corpora import neighbours
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs, rows_of
 from cocoa_pl.targets import DirectionTarget, Separation
@@ -94,21 +95,8 @@ class OfExplicands:
         return torch.stack([of_corpus.mean(1) - (of_foil.mean(1) if of_foil.shape[1] else 0), variance.sqrt()])
 
     def separation(self) -> Separation:
-        """How well the direction tells corpus from foil, (n,) each: every image is judged by the direction that the others make.
-
-        An image that has a part in a direction scores high by construction, so it is left out of it. Where an explicand is its own corpus,
-        its other views stand for what should score high. NaN without a foil of two images, and where no image is left to make a direction.
-        """
-        size, foil, whole = len(self.foil), _mean(self.foil), self.corpus.mean(1)
-        likes = self.corpus if self.views is None else self.views
-        if size < 2 or likes.shape[1] < 2:
-            unknown = torch.full((self.num,), torch.nan, device=foil.device)
-            return Separation(unknown, unknown)
-        count = self.corpus.shape[1]
-        towards = ((count * whole)[:, None] - likes) / (count - 1) if self.views is None else whole[:, None]
-        above = ((towards - foil) * likes).sum(-1)  # (n or 1, W)
-        without = (size * (self.foil @ foil) - self.foil.square().sum(1)) / (size - 1)  # <f_j, mean of the other foil images>
-        area, error = _auroc(above, whole @ self.foil.T - without)
+        """How well the direction tells corpus from foil, (n,) each: see ``asking.separation``."""
+        area, error = separation_by_leaving_out(self.corpus, self.foil, self.views)
         return Separation(area.expand(self.num), error.expand(self.num))
 
     def contrasts(self, rows: Tensor, images: Tensor, *, seed: int) -> Tensor:
@@ -163,15 +151,3 @@ def _neighbours_but_itself(explicands: Tensor, pool: Tensor, num: int) -> Tensor
         return near
     same = (pool[near[:, 0]] - explicands).norm(dim=1) <= 1e-5
     return torch.where(same[:, None], near[:, 1:], near[:, :-1])
-
-
-def _auroc(above: Tensor, below: Tensor) -> Separation:
-    """The area (n,) under the ROC curve of scores (n, W) against (n, F), ties by half; its standard error is DeLong's (1988)."""
-    ordered = below.sort(1).values.contiguous()
-    left, right = (torch.searchsorted(ordered, above.contiguous(), right=side).float() for side in (False, True))
-    of_likes = (left + right) / (2 * below.shape[1])
-    ordered = above.sort(1).values.contiguous()
-    left, right = (torch.searchsorted(ordered, below.contiguous(), right=side).float() for side in (False, True))
-    of_foil = 1 - (left + right) / (2 * above.shape[1])
-    variance = of_likes.var(1) / above.shape[1] + of_foil.var(1) / below.shape[1]
-    return Separation(of_likes.mean(1), variance.sqrt())

@@ -93,7 +93,7 @@ def open_encoder(path: Path | None, config: Config, options: EncoderOptions, *, 
     return AskedEncoder(
         title=opened.name.removeprefix("function ") if path is None else path.name,
         about=about | {"sha256": file_digest(path), "image_size": opened.image_size},
-        image_size=opened.image_size, notes=opened.notes, on=on,
+        image_size=opened.image_size, notes=tuple(map(_sentence, opened.notes)), on=on,
         fingerprint=_hash([opened.fingerprint, *seen]) if opened.fingerprint else "",
     )  # fmt: skip
 
@@ -133,6 +133,10 @@ def file_digest(path: Path | None) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _hash(words: Sequence[str]) -> str:

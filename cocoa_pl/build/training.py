@@ -65,7 +65,7 @@ def build_predictor(config: Config, callbacks: list[Callback]) -> pl.Trainer:
     """A trainer that predicts, on the config's machines and devices; it writes nothing of its own."""
     return pl.Trainer(
         **hardware(config), callbacks=callbacks, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, inference_mode=False,
+        enable_model_summary=False, inference_mode=False, use_distributed_sampler=False,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +18,8 @@ from cocoa_pl.asking.parts import Parts
 from cocoa_pl.data.source import Source
 from cocoa_pl.errors import DataError
 from cocoa_pl.monitor.look import Rows
+
+_NOTHING = -1  # the block of no pictures
 
 
 class Block(NamedTuple):
@@ -42,13 +44,18 @@ class Blocks(Dataset[Block]):
     def __init__(self, source: Source, numbers: Sequence[int], *, size: int, deadline: float | None = None) -> None:
         self.source, self.numbers, self.size, self.deadline = source, list(numbers), size, deadline
 
+    def share(self, rank: int, world_size: int) -> Blocks:
+        """Every ``world_size``-th block from ``rank`` on; one of no pictures where that is none."""
+        numbers = self.numbers[rank::world_size] or [_NOTHING]
+        return Blocks(self.source, numbers, size=self.size, deadline=self.deadline)
+
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> Block:
         number = self.numbers[index]
         ids, pictures, unreadable = list[int](), list[Tensor](), list[str]()
-        late = self.deadline is not None and time.time() >= self.deadline
+        late = number == _NOTHING or (self.deadline is not None and time.time() >= self.deadline)
         for picture in () if late else range(number * self.size, min((number + 1) * self.size, len(self.source))):
             try:
                 pictures.append(self.source.load([picture]))
@@ -63,13 +70,20 @@ class Asking(pl.LightningModule):
 
     Args:
         answering: how; its encoder is on this process's device.
+        blocks: to be done by all processes together, each its share.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
+        num_workers: processes that read pictures.
     """
 
-    def __init__(self, answering: Answering, *, skip_unreadable: bool) -> None:
+    def __init__(self, answering: Answering, blocks: Blocks, *, skip_unreadable: bool, num_workers: int = 0) -> None:
         super().__init__()
-        self.answering, self.skip_unreadable = answering, skip_unreadable
+        self.answering, self.blocks, self.skip_unreadable, self.num_workers = answering, blocks, skip_unreadable, num_workers
         self.failure: Exception | None = None
+
+    def predict_dataloader(self) -> DataLoader[Block]:
+        """This process's share: every so-manieth block. It may be one of no pictures, for a loader has to load something."""
+        share = self.blocks.share(self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(share, batch_size=1, collate_fn=_only, num_workers=self.num_workers)
 
     def predict_step(self, batch: Block, batch_idx: int, dataloader_idx: int = 0) -> Rows:
         """The rows of a block; none where it is empty, or where this share has ended."""
@@ -103,7 +117,6 @@ class WriteParts(BasePredictionWriter):
     def __init__(self, parts: Parts, *, frame: int, title: str, done: int, total: int) -> None:
         super().__init__(write_interval="batch")
         self.parts, self.frame = parts, frame
-        self.unreadable: list[str] = []
         self._title, self._done, self._total = title, done, total
         self._bar: Any = None
 
@@ -115,7 +128,9 @@ class WriteParts(BasePredictionWriter):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, prediction: Any, batch_indices: Sequence[int] | None, batch: Block,
         batch_idx: int, dataloader_idx: int,
     ) -> None:  # fmt: skip
-        self.unreadable += batch.unreadable
+        asking = cast(Asking, pl_module)
+        if not prediction and batch.unreadable and asking.skip_unreadable and asking.failure is None:
+            self.parts.write_empty(self.frame, batch.number)
         if prediction:
             self.parts.write(self.frame, batch.number, prediction)
             self._bar.update(min(len(batch.ids) * trainer.world_size, self._total - self._bar.n))
@@ -123,15 +138,24 @@ class WriteParts(BasePredictionWriter):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._bar.close()
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
-def predict(trainer: pl.Trainer, asking: Asking, blocks: Blocks, *, num_workers: int) -> None:
+
+def predict(trainer: pl.Trainer, asking: Asking) -> None:
     """Answer all blocks, this process its share, and meet the others.
 
     Raises:
         Exception: what went wrong, here or in another process; all of them raise.
+        KeyboardInterrupt: Ctrl-C.
     """
-    loader = DataLoader(blocks, batch_size=1, collate_fn=_only, num_workers=num_workers)
-    trainer.predict(asking, dataloaders=loader, return_predictions=False)
+    try:
+        trainer.predict(asking, return_predictions=False)
+    except SystemExit:
+        if trainer.interrupted:  # by Ctrl-C, which Lightning ends in a way of its own
+            raise KeyboardInterrupt from None
+        raise
     failures: list[str | None] = [None if asking.failure is None else f"{asking.failure}"]
     if trainer.world_size > 1:
         own, failures = failures[0], [None] * trainer.world_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import re
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ from cocoa_pl.config import load_config, option_names
 from cocoa_pl.errors import CheckpointError, ConfigError
 
 _SEVERAL = (
-    ("ckpt", "PATH", "checkpoints of train.py or of any other origin; several, a quoted glob, or the folder of a run with several are read "
-     "as one run over time"),
+    ("ckpt", "PATH", "checkpoints of train.py or of any other origin; several, a quoted glob or, alone, the folder of a run are read as "
+     "one run over time"),
     ("input", "PICTURES", "files, folders, globs, train:0-9 or val:all of the data set, or - for a list on standard input; default: the "
      "run's explain set"),
     ("corpus", "[NAME=]WHAT", "what pictures may be like: folders, files, class:NAME, self, neighbours:K, clusters:K, representations in "
@@ -108,9 +109,10 @@ def parse_explain(argv: list[str] | None = None) -> Request:
         parser.add_argument(f"--{name}", action="store_true", help=text)
     args = parser.parse_intermixed_args(argv)
     _check_words(args)
-    overrides = [*args.overrides, *(word for name, *_ in _SEVERAL for word in _take_overrides(getattr(args, name), guess=name != "corpus"))]
+    overrides = [*args.overrides, *(word for name, *_ in _SEVERAL for word in _take_overrides(name, getattr(args, name)))]
     load_config(overrides=overrides)  # a wrong option fails here, before torch is imported
-    checkpoints, series = _checkpoints_of(args.ckpt)
+    one = bool(args.input or args.corpus or args.foil or args.untrained or args.against)
+    checkpoints, series = _checkpoints_of(args.ckpt, last_of_folder=one)
     request = Request(
         checkpoints, series, args.encoder, checkpoint_of(Path(args.against)) if args.against else None, args.against_encoder,
         tuple(args.input), parse_corpora(args.corpus) if args.corpus else (), parse_foil(args.foil) if args.foil else None,
@@ -139,6 +141,9 @@ def _check(request: Request) -> None:
         raise ConfigError("--untrained: explains one encoder; it goes with neither --against nor several checkpoints")
     if request.encoder is not None and not request.inputs:
         raise ConfigError("--input: which pictures? An encoder of another origin comes without any")
+    foreign = {"--image-size": request.image_size, "--mean": request.mean, "--std": request.std}
+    if not request.asks and request.against is None and (given := [name for name, value in foreign.items() if value is not None]):
+        raise ConfigError(f"{given[0]}: is of encoders of another origin, which are asked with --input")
     if (request.mean is None) != (request.std is None):
         raise ConfigError("--mean and --std go together: give both, or none")
     if request.mean is not None and request.std is not None and len(request.mean) != len(request.std):
@@ -162,21 +167,21 @@ def _check_words(args: Namespace) -> None:
             raise ConfigError(f"--{name} '': is empty")
 
 
-def _take_overrides(words: list[str], *, guess: bool) -> list[str]:
+def _take_overrides(name: str, words: list[str]) -> list[str]:
     """Move ``section.key=value`` out of the words of an option that takes several: whoever writes it there means the option.
 
-    Args:
-        words: of the option; what exists under such a name stays.
-        guess: whether a section may be misspelt; ``NAME=`` of a corpus may look like one.
+    What exists under such a name stays, and so does what only resembles a section where it may be the ``NAME=`` of a corpus.
+
+    Raises:
+        ConfigError: nothing else is there.
     """
-    sections = {name.partition(".")[0] for name in option_names()}
-    taken = []
-    for word in words:
-        section, dot, _ = word.partition("=")[0].partition(".")
-        meant = section in sections or (guess and difflib.get_close_matches(section, sections, n=1, cutoff=0.7))
-        if "=" in word and dot and meant and not _exists(word):
-            taken.append(word)
+    options = [word for word in words if "." in word.partition("=")[0] and "=" in word and not _exists(word)]
+    sections = {name.partition(".")[0] for name in option_names()} if options else set()
+    nearness = 1 if name == "corpus" else 0.7  # 1: the very same
+    taken = [word for word in options if difflib.get_close_matches(word.partition(".")[0], sections, n=1, cutoff=nearness)]
     words[:] = [word for word in words if word not in taken]
+    if taken and not words:
+        raise ConfigError(f"--{name}: names nothing; {taken[0]} after it is an option of its own")
     return taken
 
 
@@ -184,8 +189,12 @@ def _exists(word: str) -> bool:
     return os.path.exists(word) or next(glob.iglob(word, recursive=True), None) is not None
 
 
-def _checkpoints_of(words: list[str]) -> tuple[tuple[Path, ...], bool]:
+def _checkpoints_of(words: list[str], *, last_of_folder: bool) -> tuple[tuple[Path, ...], bool]:
     """The files that words name, and whether they are a run over time.
+
+    Args:
+        words: files, globs, folders of runs.
+        last_of_folder: of a folder take ``last.ckpt`` alone, for one encoder is asked about; else all that it holds.
 
     Raises:
         CheckpointError: one is not there, or a glob or folder holds none.
@@ -194,14 +203,21 @@ def _checkpoints_of(words: list[str]) -> tuple[tuple[Path, ...], bool]:
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(path.glob("*.ckpt"))
+            found = sorted(path.glob("*.ckpt"), key=_natural)
+            if path / "last.ckpt" in found and last_of_folder:
+                found = [path / "last.ckpt"]
             if not found:
                 raise CheckpointError(f"{path}: no such checkpoint; the folder holds no .ckpt file")
         elif not path.exists() and glob.has_magic(word):
-            found = [Path(name) for name in sorted(glob.glob(word, recursive=True)) if Path(name).is_file()]
+            found = sorted((Path(name) for name in glob.glob(word, recursive=True) if Path(name).is_file()), key=_natural)
             if not found:
                 raise CheckpointError(f"{word}: no file matches")
         else:
             found = [checkpoint_of(path)]
         files += [file for file in found if file not in files]
     return tuple(files), len(files) > 1
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key by which ``step10`` comes after ``step9``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", str(path))]

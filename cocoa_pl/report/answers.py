@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def findings_of_answers(
     )
     return Findings(
         title, tuple(names), tuple(files), tuple(views), tuple(held_out), traces, told, numbers.columns, numbers.flags, WORDS, tuple(facts),
-        settings, lambda: _blocks(layout), numbers.finished,
+        settings, partial(_blocks, layout), numbers.finished,
     )  # fmt: skip
 
 
@@ -93,13 +94,14 @@ def _warnings(layout: Layout, numbers: Numbers, frame: int, traces: Sequence[Tra
             )
 
 
-def _blocks(layout: Layout) -> Iterator[Block]:
-    names = [f"map/{trace}" for trace in layout.traces]
+def _blocks(layout: Layout, *, traces: Sequence[str] | None = None, frames: Sequence[int] | None = None) -> Iterator[Block]:
+    wanted = layout.traces if traces is None else traces
+    names = [f"map/{trace}" for trace in wanted]
     for number in layout.blocks:
-        first = layout.parts.read(0, number, ["picture", "view", "image", *names])
-        frames = [first, *(layout.parts.read(frame, number, names) for frame in range(1, layout.num_frames))]
+        first = layout.parts.read(0, number, ["picture", "view", "image"])
         order = np.lexsort((first["view"].numpy(), first["picture"].numpy()))
-        yield Block(
-            first["picture"].numpy()[order], first["view"].numpy()[order], first["image"].numpy()[order],
-            tuple({trace: rows[f"map/{trace}"].numpy()[order] for trace in layout.traces} for rows in frames),
-        )  # fmt: skip
+        maps: list[dict[str, NDArray[np.float32]]] = []
+        for frame in range(layout.num_frames):
+            rows = layout.parts.read(frame, number, names) if frames is None or frame in frames else None
+            maps.append({} if rows is None else {trace: rows[f"map/{trace}"].numpy()[order] for trace in wanted})
+        yield Block(first["picture"].numpy()[order], first["view"].numpy()[order], first["image"].numpy()[order], tuple(maps))

@@ -7,9 +7,9 @@ Shape legend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,16 @@ COLUMNS = {
     "auroc": "quality of the target: probability that a held-out corpus picture scores above a held-out foil picture; .5 is chance",
     "auroc_error": "its standard error",
     "reliability": "correlation to expect with the map of another draw of masks, corpus and foil",
-    "standard_error": "Monte-Carlo error of a pixel, root mean square over the map, in units of the map's own root mean square",
+    "standard_error": "error of a pixel from masks, corpus and foil, root mean square over the map, in units of the map's own",
     "insertion_auc": "area under the score as the highest pixels come in; higher is better",
     "deletion_auc": "area under the score as the highest pixels go; lower is better",
     "gap": "insertion_auc - deletion_auc; higher is better",
     "gap_random": "the same for a smooth random map: what a map must beat",
-    "box_left": "left end of the box around the largest part of the map above its threshold, in pixels of the explained picture",
+    "box_left": "left end of the box around the largest part of the mask, in pixels of the explained picture",
     "box_top": "its top end",
     "box_right": "its right end, exclusive",
     "box_bottom": "its bottom end, exclusive",
-    "mask_share": "share of the picture above the threshold",
+    "mask_share": "share of the picture in the mask: what of the map's positive part exceeds Otsu's threshold, or reaches a quantile",
     "drift": "1 - rank correlation with the map of the frame before (or of the first of two)",
     "drift_corrected": "the same, noise taken out",
     "drift_low": "lower end of its 95 % interval",
@@ -85,13 +85,20 @@ class Block:
         pictures: (n,) positions of pictures.
         views: (n,) positions of views.
         images: (n, H, W, 3) uint8, as the encoder saw them.
-        maps: for each frame, trace key to (n, H, W) signed attributions.
+        maps: for each frame, trace key to (n, H, W) signed attributions; empty for frames that were not asked for.
     """
 
     pictures: NDArray[np.int64]
     views: NDArray[np.int64]
     images: Pixels
     maps: tuple[Mapping[str, Floats], ...]
+
+
+class Blocks(Protocol):
+    """All rows with their pixels, again at every call."""
+
+    def __call__(self, *, traces: Sequence[str] | None = None, frames: Sequence[int] | None = None) -> Iterator[Block]:
+        """Blocks with the maps of some traces and frames alone, for whoever needs no others; None for all."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,9 @@ class Findings:
         words: what negative and positive attribution mean.
         facts: whole sentences: what was asked, what was compared with what, how it was measured.
         settings: plain nested values: config, seeds, versions, question.
-        blocks: gives all rows with their pixels, in order of pictures, again at every call.
+        blocks: gives all rows with their pixels, in order of pictures, again at every call; see :class:`Blocks`.
         finished: (E,) bool, pictures that are explained; others are not in ``blocks``.
+        num_unreadable: how many of the others never will be.
     """
 
     title: str
@@ -127,5 +135,6 @@ class Findings:
     words: tuple[str, str]
     facts: tuple[str, ...]
     settings: Mapping[str, Any]
-    blocks: Callable[[], Iterator[Block]]
+    blocks: Blocks
     finished: NDArray[np.bool_]
+    num_unreadable: int = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocoa_pl.asking.answering import boxes_and_shares
 from cocoa_pl.asking.quality import Qualities
-from cocoa_pl.metrics.boxes import best_box
 from cocoa_pl.monitor import Reading
 from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.monitor.measuring import AREAS
@@ -54,7 +55,7 @@ def findings_of_looks(
     return Findings(
         title, tuple(name_of(given, e) for e in range(num)), tuple(given.names), given.views,
         tuple(not seen and view != "original" for seen, view in zip(given.seen, given.views, strict=True)), traces, tuple(frames), columns,
-        flags, WORDS, tuple(facts), settings, lambda: _blocks(readings), np.ones(num, dtype=bool),
+        flags, WORDS, tuple(facts), settings, partial(_blocks, readings), np.ones(num, dtype=bool),
     )  # fmt: skip
 
 
@@ -71,20 +72,24 @@ def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDAr
     error = (noisy.variance / length.clamp_min(1e-24)).sqrt().where(length > 1e-24, float("nan"))
     out = {"score": look.score_of(trace), "reliability": look.reliability(trace), "standard_error": error}
     out |= {area: look.rows[f"{area}/{trace}"] for area in AREAS}
-    out |= {"auroc": quality[suffix].auroc, "auroc_error": quality[suffix].standard_error}
+    known = quality[suffix]
+    out |= {"auroc": known.auroc, "auroc_error": known.auroc_error, "score_error": known.score_error}
     columns = {name: values.double().numpy() for name, values in out.items()}
     random = np.full(size, np.nan)
     random[: given.num_images] = look.rows[f"gap_random/{suffix}"].numpy()
     columns["gap_random"] = random
-    for side, values in zip(_BOX, best_box(look.attributions[trace]).T, strict=True):
-        columns[side] = values.double().numpy()
+    boxes, shares = boxes_and_shares(look.attributions[trace], None)
+    columns |= {"mask_share": shares.double().numpy(), **{side: each.double().numpy() for side, each in zip(_BOX, boxes.T, strict=True)}}
     since = reading.compared.get("previous", {}).get(trace)
     if since is not None:
         columns |= {name: getattr(since.change, part).double().numpy() for name, part in _DRIFT.items()}
     return columns
 
 
-def _blocks(readings: Sequence[Reading]) -> Iterator[Block]:
+def _blocks(
+    readings: Sequence[Reading], *, traces: Sequence[str] | None = None, frames: Sequence[int] | None = None
+) -> Iterator[Block]:  # fmt: skip
+    """All are in memory: whoever asks for some gets all."""
     given = readings[0].given
     pictures = to_bytes(given.explicands)
     for e in range(given.num_images):

@@ -1,49 +1,67 @@
-"""A report's PNGs: a sheet for every picture, and the masks that its maps draw."""
+"""A report's PNGs: a sheet for every picture, the masks that its maps draw, and film strips of a run over time."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cocoa_pl.files import write_png
+from cocoa_pl.files import fresh_folder, write_png
 from cocoa_pl.report.findings import Block, Findings, Floats
-from cocoa_pl.viz import Panel, contact_sheet
+from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip
 
 MaskOf = Callable[[Floats], NDArray[np.bool_]]
 """Maps (n, H, W) to masks."""
+_FEWEST_IN_A_STRIP = 3  # frames
 
 
 def write_pictures(folder: Path, findings: Findings, *, mask_of: MaskOf, max_pictures: int) -> int:
-    """``heatmaps/<number>-<name>.png`` and ``masks/<number>-<name>-<trace>.png`` of the first pictures; returns of how many.
+    """``heatmaps/<number>-<name>.png``, ``masks/<number>-<name>-<trace>.png``; ``strips/`` of three frames or more. The first pictures.
+
+    What earlier reports left in these folders is gone.
+
+    Returns:
+        How many pictures.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
-    num = 0
-    for block in findings.blocks():
-        for picture in np.unique(block.pictures).tolist():
-            if num == max_pictures:
-                return num
-            rows = np.flatnonzero(block.pictures == picture)
-            stem = f"{picture:05d}-{_plain(findings.pictures[picture])}"
-            write_png(folder / "heatmaps" / f"{stem}.png", picture_sheet(findings, block, rows))
+    named, num = _distinct([_plain(trace.key) for trace in findings.traces]), 0
+    with ExitStack() as stack:
+        heatmaps, masks, strips = (stack.enter_context(fresh_folder(folder / name)) for name in ("heatmaps", "masks", "strips"))
+        for block, picture, rows in _by_picture(findings, max_pictures):
+            num += 1
+            stem = f"{picture:05d}-{_plain(Path(findings.pictures[picture]).stem)}"
+            write_png(heatmaps / f"{stem}.png", picture_sheet(findings, block, rows))
+            if len(findings.frames) >= _FEWEST_IN_A_STRIP:
+                write_png(strips / f"{stem}.png", picture_strip(findings, block, int(rows[0])))
             for f in range(len(findings.frames)):
-                for trace in findings.traces:
-                    masks = mask_of(block.maps[f][trace.key][rows])
-                    for row, mask in zip(rows, masks, strict=True):
+                for name, trace in zip(named, findings.traces, strict=True):
+                    for row, mask in zip(rows, mask_of(block.maps[f][trace.key][rows]), strict=True):
                         more = [findings.views[block.views[row]]] if len(findings.views) > 1 else []
                         more += [str(f)] if len(findings.frames) > 1 else []
-                        write_png(folder / "masks" / f"{'-'.join([stem, _plain(trace.key), *more])}.png", Image.fromarray(mask))
-            num += 1
+                        write_png(masks / f"{'-'.join([stem, name, *more])}.png", Image.fromarray(mask))
+    if len(findings.frames) < _FEWEST_IN_A_STRIP:
+        (folder / "strips").rmdir()
     return num
 
 
-def picture_sheet(findings: Findings, block: Block, rows: NDArray[np.int64]) -> Image.Image:
+def _by_picture(findings: Findings, most: int) -> Iterator[tuple[Block, int, NDArray[np.intp]]]:
+    num = 0
+    for block in findings.blocks():
+        for picture in np.unique(block.pictures).tolist():
+            if num == most:
+                return
+            num += 1
+            yield block, picture, np.flatnonzero(block.pictures == picture)
+
+
+def picture_sheet(findings: Findings, block: Block, rows: NDArray[np.intp]) -> Image.Image:
     """One picture: methods side by side, or its views where it has several; a line for each target and frame."""
     picture = int(block.pictures[rows[0]])
     by_view = len(findings.views) > 1
@@ -62,6 +80,23 @@ def picture_sheet(findings: Findings, block: Block, rows: NDArray[np.int64]) -> 
     return contact_sheet(lines, scale=1.0, title=findings.pictures[picture], subtitle=subtitle, row_labels=labels, legend=by_view)
 
 
+def picture_strip(findings: Findings, block: Block, row: int) -> Image.Image:
+    """The original view of a picture over frames, a line for each trace."""
+    picture = int(block.pictures[row])
+    epochs = [frame.encoder.get("epoch") for frame in findings.frames]
+    rising = all(isinstance(epoch, int) for epoch in epochs) and epochs == sorted(set(epochs))  # type: ignore[type-var]
+    rows = [
+        StripRow(
+            f"{trace.method} towards {trace.target}", np.stack([maps[trace.key][row] for maps in block.maps]), scale=trace.scale,
+            scores=[float(score) for score in findings.columns["score"][:, t, picture, 0]],
+            flags=[str(flag).partition(",")[0] for flag in findings.flags[:, t, picture, 0]],
+        )
+        for t, trace in enumerate(findings.traces)
+    ]  # fmt: skip
+    numbers = [int(epoch) for epoch in epochs if epoch is not None] if rising else list(range(len(epochs)))
+    return film_strip(block.images[row], rows, epochs=numbers, title=findings.pictures[picture])
+
+
 def _panel(findings: Findings, block: Block, row: int, f: int, t: int, *, by_view: bool) -> Panel:
     trace, view, picture = findings.traces[t], int(block.views[row]), int(block.pictures[row])
     return Panel(
@@ -75,3 +110,8 @@ def _panel(findings: Findings, block: Block, row: int, f: int, t: int, *, by_vie
 def _plain(name: str) -> str:
     """A name that every file system takes."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "picture"
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names of which no two are the same: those that occur again are numbered."""
+    return [name if names.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(names)]

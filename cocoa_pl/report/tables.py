@@ -85,7 +85,7 @@ def write_attributions(path: Path, findings: Findings) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    first = next(findings.blocks(), None)
+    first = next(findings.blocks(traces=[]), None)
     with part_of(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, texts in (("pictures", findings.pictures), ("views", findings.views)):
             _write_array(archive, name, np.array(texts, dtype=np.str_))
@@ -103,7 +103,7 @@ def _write_maps(archive: zipfile.ZipFile, name: str, findings: Findings, frame: 
             file, {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": (num, views, *size)}
         )  # fmt: skip
         at = 0
-        for block in findings.blocks():
+        for block in findings.blocks(traces=[trace], frames=[frame]):
             maps = block.maps[frame][trace]
             for picture in np.unique(block.pictures):
                 for _ in range(at, picture):

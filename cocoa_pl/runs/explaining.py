@@ -21,10 +21,12 @@ from cocoa_pl.models.sources import is_ours
 from cocoa_pl.report.findings import Findings
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.report.stored import write_changes
-from cocoa_pl.runs.asking import answer, understand
-from cocoa_pl.runs.looking import look, write_strips
+from cocoa_pl.runs.asking import answer, is_whole
+from cocoa_pl.runs.blaming import encoder_errors
+from cocoa_pl.runs.looking import look
 from cocoa_pl.runs.opening import check_hardware
 from cocoa_pl.runs.quiet import quiet
+from cocoa_pl.runs.understanding import Question, understand
 
 
 def explain(request: Request) -> Findings | None:
@@ -44,22 +46,29 @@ def explain(request: Request) -> Findings | None:
     check_hardware(request)
     folder = request.out or _default_folder(request)
     question = understand(request) if _asks(request) else None
-    with _folder(folder, keep=".parts"):
+    with _folder(folder, keep=".parts"), encoder_errors():
         if question is not None:
-            findings = answer(request, question, folder)
+            findings = _answered(request, question, folder)
             if findings is not None:
                 _write(folder, request, findings)
-                if findings.finished.all() or request.budget is None:
+                if is_whole(question, folder, request):
                     shutil.rmtree(folder / ".parts", ignore_errors=True)
             return findings
         looked = look(request)
         if getattr(rank_zero_only, "rank", 0) == 0:
             _write(folder, request, looked.findings)
+            (folder / "drift.csv").unlink(missing_ok=True)  # of an earlier look
             if looked.readings[-1].compared:
                 write_changes(folder / "drift.csv", looked.readings[-1], epoch=looked.findings.frames[-1].encoder.get("epoch"))
-            if request.series:
-                write_strips(folder, looked)
         return looked.findings
+
+
+def _answered(request: Request, question: Question, folder: Path) -> Findings | None:
+    try:
+        return answer(request, question, folder)
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is done is kept in {folder / '.parts'}: the same command goes on from there", flush=True)
+        raise
 
 
 def _asks(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,9 @@ from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.errors import CheckpointError, ConfigError
 from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.monitor import Look, Monitor, Reading, read
-from cocoa_pl.report.figures import strip
 from cocoa_pl.report.findings import Findings, Frame
 from cocoa_pl.report.looks import findings_of_looks
-from cocoa_pl.runs.opening import options_of
+from cocoa_pl.runs.opening import distinct_titles, options_of
 
 _NO_PART_OF_MAPS = (
     "num_strips", "num_gallery", "every_n_epochs", "budget_share", "reference", "region", "num_pairs", "pair_targets", "curve_steps",
@@ -61,7 +60,7 @@ def look(request: Request) -> Looked:
     given = build_explain_set(config, splits)
     monitor = build_monitor(config, given)
     device = torch.device(device_type(config))
-    readings, frames, qualities = list[Reading](), list[Frame](), list[Qualities]()
+    readings, frames, qualities, notes = list[Reading](), list[Frame](), list[Qualities](), list[str]()
     plans = [(path, request.untrained) for path in paths]
     if request.series:
         plans.insert(0, (paths[0], True))
@@ -81,13 +80,14 @@ def look(request: Request) -> Looked:
         seen = monitor.look(encoder, previous=readings[-1].look, num_masks=readings[-1].look.num_masks)
         reading = read(given, seen, previous=readings[-1].look)
         readings.append(reading)
-        frames.append(Frame(other.title, other.about, reading.scalars, other.notes))
+        frames.append(Frame(other.title, other.about, reading.scalars))
+        notes += other.notes
         qualities.append(target_quality(given, encoder))
-        if frames[0].title == frames[1].title:
-            frames = [_titled(frame, path) for frame, path in zip(frames, (paths[0], request.against), strict=True)]
+        titles = distinct_titles([frame.title for frame in frames], [paths[0], request.against])
+        frames = [replace(frame, title=title) for frame, title in zip(frames, titles, strict=True)]
     names = ", ".join(frame.title for frame in frames) if len(frames) < 4 else f"{len(frames)} checkpoints of {paths[0].parent.name}"
     findings = findings_of_looks(
-        readings, frames, qualities, title=f"What {config.run.name} looks at: {names}", facts=_facts(given),
+        readings, frames, qualities, title=f"What {config.run.name} looks at: {names}", facts=[*_facts(given), *notes],
         settings={"config": to_dict(config), "seed": config.run.seed},
     )  # fmt: skip
     return Looked(findings, tuple(readings))
@@ -149,10 +149,6 @@ def _one_run(paths: Sequence[Path]) -> dict[Path, tuple[int, dict[str, Any]]]:
     return heads
 
 
-def _titled(frame: Frame, path: Path) -> Frame:
-    return Frame(f"{path.parent.name}/{path.name}", frame.encoder, frame.scalars, frame.warnings)
-
-
 def _facts(given: ExplainSet) -> list[str]:
     facts = [
         "What makes the views of an image like the image itself, and not like any image?"
@@ -165,26 +161,6 @@ def _facts(given: ExplainSet) -> list[str]:
         facts.append(f"Towards the class: likeness to {given.corpora.shape[1]} training images of the image's own class, beyond the foil.")
     measured = f"Insertion and deletion are measured with {len(given.measure_foil)} other foil images"
     return [*facts, f"{measured}{'' if given.labels is None else f' and {given.measure_corpora.shape[1]} others of the class'}."]
-
-
-def write_strips(folder: Path, looked: Looked) -> None:
-    """A film strip of every explicand over the frames, ``strips/<number>.png``.
-
-    Raises:
-        OutputError: the folder cannot be written to.
-    """
-    from cocoa_pl.files import write_png
-
-    given, frames = looked.readings[0].given, looked.findings.frames
-    scales = {trace.key: trace.scale for trace in looked.findings.traces}
-    epochs = [int(frame.encoder["epoch"]) for frame in frames]
-    for e in range(given.num_images):
-        history = {key: torch.stack([one.look.attributions[key][e] for one in looked.readings]).numpy() for key in scales}
-        scores = {key: [float(one.look.score_of(key)[e]) for one in looked.readings] for key in scales}
-        flags = {key: [one.flags(key)[e] for one in looked.readings] for key in scales}
-        write_png(
-            folder / "strips" / f"{e:05d}.png", strip(given, e, epochs=epochs, history=history, scores=scores, flags=flags, scales=scales)
-        )
 
 
 def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: ExplainSet, *, now: dict[str, Any]) -> dict[str, Look]:

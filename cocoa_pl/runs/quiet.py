@@ -19,5 +19,6 @@ _HINTS = (
 def quiet() -> None:
     """Leave out Lightning's hints about options that are not ours, and deprecations between libraries; ours are in --help."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("torch.export").setLevel(logging.CRITICAL)  # of a file that it cannot load: the error says so
     for message in _HINTS:
         warnings.filterwarnings("ignore", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cocoa_pl.asking.answering import mask_of
+from cocoa_pl.asking.answering import boxes_and_shares, mask_of
 from cocoa_pl.augmentations.held_out import make_view
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.boxes import boxes_of_masks
@@ -80,5 +80,12 @@ def test_masks_hold_the_highest_values() -> None:
     step = torch.zeros(1, 8, 8)
     step[0, 2:5, 3:7] = 1
     assert boxes_of_masks(mask_of(step, None)).tolist() == [[3, 2, 7, 5]]
+    dent = torch.full((1, 8, 8), -0.1)
+    dent[0, 2:5, 3:7], dent[0, 6, :3] = -9, 1  # a strong negative place does not make a mask of all others
+    assert boxes_of_masks(mask_of(dent, None)).tolist() == [[0, 6, 3, 7]]
+    boxes, shares = boxes_and_shares(torch.cat([dent, -dent.abs()]), None)
+    assert boxes[0].tolist() == [0, 6, 3, 7]
+    assert boxes[1].isnan().all()
+    assert shares.tolist() == [3 / 64, 0]
     assert not mask_of(torch.ones(1, 8, 8), None).any()
     assert not mask_of(torch.ones(1, 8, 8), 0.5).any()

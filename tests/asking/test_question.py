@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cocoa_pl.asking.question import Asked, Directed, directed
+from cocoa_pl.asking.separation import separation_by_leaving_out
 from cocoa_pl.monitor.noise import NUM_CONTRASTS
 from cocoa_pl.targets import cocoa, contrastive_label_free, corpus_similarity, normalize
 
@@ -99,6 +100,31 @@ def test_a_corpus_drawn_like_the_foil_has_the_quality_of_chance() -> None:
         asked = (Asked("chance", "shared", both[:20], both[:20], both[20:], both[20:]),)
         areas.append(float(directed(asked, EXPLICANDS[:1], NO_VIEWS[:1]).targets["-chance"].separation().auroc))
     assert np.mean(areas) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(("num", "num_foil"), [(5, 5), (5, 50), (20, 50), (100, 30)])
+def test_the_error_of_quality_covers_what_chance_does(num: int, num_foil: int) -> None:
+    """Corpora drawn like the foil are taken for reliable in few of 100 cases (wanted: 2.5); the jackknife errs to the safe side."""
+    taken, errors, areas = 0, [], []
+    for seed in range(100):
+        both = normalize(reps(num + num_foil, seed=5000 + seed))
+        area, error = separation_by_leaving_out(both[None, :num], both[num:])
+        taken += int(float(area) - 1.96 * float(error) > 0.5)
+        errors.append(float(error))
+        areas.append(float(area))
+    assert taken <= 7
+    assert 0.9 < np.sqrt(np.mean(np.square(errors))) / np.std(areas) < 1.7
+
+
+def test_the_error_of_quality_where_there_is_a_difference() -> None:
+    errors, areas = [], []
+    for seed in range(100):
+        corpus, foil = reps(60, seed=7000 + seed), normalize(reps(80, seed=8000 + seed))
+        corpus[:, 0] += 2
+        area, error = separation_by_leaving_out(normalize(corpus)[None], foil)
+        errors.append(float(error))
+        areas.append(float(area))
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(areas), rel=0.25)
 
 
 def test_quality_of_likeness_to_itself_is_told_by_other_views() -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-
+import functools
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 from torchvision.models import resnet18
 
 from tests.e2e.asking import FEW, SIDE
 
-STRANGE = f'''"""Encoders with something wrong about each."""
+STRANGE = '''"""Encoders with something wrong about each."""
 
 import torch
 from torch import nn
@@ -51,6 +50,30 @@ class Colour(nn.Module):
 
     def forward(self, images):
         return nn.functional.avg_pool2d(images, 16).flatten(1)
+
+
+class PairsOnly(nn.Module):
+    def forward(self, images):
+        if len(images) > 2:
+            raise ValueError("batches of two\\nor less")
+        return images.mean((2, 3))
+
+
+class Interrupted(nn.Module):
+    """Ctrl-C comes when it sees a white picture."""
+
+    def forward(self, images):
+        if bool((images.flatten(1).amin(1) > 2).any()):
+            raise KeyboardInterrupt
+        return nn.functional.avg_pool2d(images, 16).flatten(1)
+
+
+def without_gradient():
+    return lambda images: images.detach().mean((2, 3))
+
+
+def in_place():
+    return nn.Sequential(nn.Conv2d(3, 8, 5, stride=4), nn.Sigmoid(), nn.ReLU(inplace=True))
 
 
 def raises():
@@ -137,11 +160,11 @@ def of_run(run: Path, *more: str, **changed: str | Path | Sequence[str | Path] |
     return of_file(run / "last.ckpt", *more, **{"image_size": None, **changed})
 
 
-def file(name: str, content: bytes | str) -> str:
+def file(name: str | Path, content: bytes | str) -> str:
     """A file with some content."""
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return name
+    return str(name)
 
 
 def folder(name: str) -> str:
@@ -164,8 +187,7 @@ def array(values: Any, name: str = "reps.npy") -> str:
 
 def resnet(**changed: torch.Tensor | None) -> dict[str, torch.Tensor]:
     """The weights of a ResNet-18, some of them changed or, by None, left out; dots are written as two underscores."""
-    with torch.random.fork_rng(devices=[]):
-        state = dict(resnet18(weights=None).state_dict())
+    state = dict(_resnet())
     for name, value in changed.items():
         name = name.replace("__", ".")
         state.pop(name)
@@ -174,13 +196,19 @@ def resnet(**changed: torch.Tensor | None) -> dict[str, torch.Tensor]:
     return state
 
 
-def picture(name: str, size: tuple[int, int] = (40, 36), keep: float = 1) -> str:
+@functools.cache
+def _resnet() -> Mapping[str, torch.Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        return resnet18(weights=None).state_dict()  # type: ignore[no-any-return]
+
+
+def picture(name: str | Path, size: tuple[int, int] = (40, 36), keep: float = 1) -> str:
     """A picture file, of which only a share is there."""
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)).save(name)
     content = Path(name).read_bytes()
     Path(name).write_bytes(content[: int(keep * len(content))])
-    return name
+    return str(name)
 
 
 def bomb(name: str) -> str:

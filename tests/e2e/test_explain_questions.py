@@ -18,6 +18,7 @@ from cocoa_pl import runs
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config
 from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.errors import DataError
 from tests.e2e.asking import FEW, SIDE, explain, maps_of, write_encoder, write_pictures
 
 Ask = Callable[..., Path]
@@ -122,7 +123,7 @@ def test_a_corpus_of_representations_and_one_of_a_class(here: Path) -> None:
     [
         (["mixed"], "the pictures in mixed"),
         (["mixed/mixed00*.png", "green"], "the pictures in mixed/mixed00*.png, green"),
-        (["none"], "beyond that to nothing"),
+        (["none"], "without a foil"),
         (["foil.npz#some"], "the representations in foil.npz"),
         (["class:3", "data.name=scenes", "data.num_train=200", "data.num_val=9"], "training images of class 3"),
         ([], "the other corpora"),
@@ -141,6 +142,42 @@ def test_red_is_like_red_and_not_like_green(here: Path) -> None:
     assert of_reds[0] > 0 > of_reds[1]
     assert of_greens[1] > 0 > of_greens[0]
     assert report["frames"][0]["scalars"]["explain/rise-reds/auroc"] > 0.9  # type: ignore[index]
+
+
+def test_what_the_encoder_chose_is_said_and_no_foil_means_none(here: Path) -> None:
+    alone, among = (ask("--input", "red/red000.png", "--corpus", "clusters:2:mixed", *more)["facts"] for more in (["--foil", "none"], []))
+    assert "without a foil" in alone[1]  # type: ignore[index]
+    assert "beyond that to the other clusters" in among[1]  # type: ignore[index]
+    assert "The encoder itself chose these pictures" in " ".join(among)  # type: ignore[arg-type]
+
+
+def test_an_option_of_data_brings_no_data_set_with_it(here: Path) -> None:
+    report = ask("--input", "red/red000.png", "--corpus", "red", "green", "data.num_workers=2")
+    assert "the other corpora" in " ".join(report["facts"])  # type: ignore[arg-type]
+
+
+def test_equal_corpora_are_refused_and_explained_pictures_in_a_corpus_are_said(here: Path) -> None:
+    with pytest.raises(DataError, match="corpus and foil must differ"):
+        ask("--input", "red/red000.png", "--corpus", "a=red", "b=red")
+    facts = ask("--input", "red/red000.png", "--corpus", "red", "--foil", "mixed")["facts"]
+    assert "1 of the explained pictures is in the corpus red: that alone raises the score." in facts  # type: ignore[operator]
+
+
+def test_another_question_into_the_same_folder_leaves_nothing_of_the_first(here: Path) -> None:
+    ask("--input", "red", "--foil", "mixed")
+    ask("--input", "green/green000.png", "--foil", "mixed")
+    assert [path.name for path in Path("report/heatmaps").iterdir()] == ["00000-green000.png"]
+    assert [path.name for path in Path("report/masks").iterdir()] == ["00000-green000-rise.png"]
+    assert {path.name for path in Path("report").iterdir()} == {
+        "report.html", "report.json", "metrics.csv", "attributions.npz", "heatmaps", "masks",
+    }  # fmt: skip
+
+
+def test_the_report_holds_the_question(here: Path) -> None:
+    settings = ask("--input", "red/red000.png", "--corpus", "near=neighbours:3:green", "--foil", "mixed")["settings"]
+    asked = settings["question"]  # type: ignore[index]
+    assert asked["corpus"] == [{"name": "near", "kind": "neighbours", "items": ["green"], "num": 3, "key": None}]
+    assert asked["foil"]["items"] == ["mixed"]
 
 
 def test_foil_pictures_that_are_in_a_corpus_are_left_out_and_said(here: Path) -> None:
@@ -254,6 +291,7 @@ def test_a_run_over_time_has_the_numbers_of_the_callback(
         for tag, value in frame["scalars"].items():
             assert value == before[tag] or (value is None and before[tag] != before[tag]), (epoch, tag)
     assert len(list((tmp_path / "report" / "strips").iterdir())) == 2
+    assert all({"score_error", "mask_share"} <= found.keys() for picture in report["pictures"] for found in picture["maps"])
 
 
 def test_checkpoints_of_another_origin_over_time(here: Path) -> None:

@@ -13,9 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from tests.e2e.asking import FEW, write_encoder, write_pictures
+from cocoa_pl.cli import parse_explain
+from cocoa_pl.runs.fingerprint import fingerprint
+from cocoa_pl.runs.understanding import understand
+from tests.e2e.asking import FEW, encoder_module, write_encoder, write_pictures
 
 ROOT = Path(__file__).parents[2]
 _SIDE = 16
@@ -77,16 +81,41 @@ def test_killed_in_the_middle_of_2000_pictures(tmp_path: Path) -> None:
     assert not (tmp_path / "killed" / ".parts").exists()
 
 
+TWO = ("trainer.devices=2", "trainer.strategy=ddp")
+
+
 @pytest.mark.slow
 def test_two_processes_answer_what_one_does(tmp_path: Path) -> None:
+    """From a list on standard input, which only the first process can read."""
     many(tmp_path, 200)
-    one, two = run(tmp_path, "one"), run(tmp_path, "two", "trainer.devices=2", "trainer.strategy=ddp")
+    listed = "".join(f"many/{number:05d}.bmp\n" for number in range(200))
+    one = run(tmp_path, "one")
+    two = subprocess.run(
+        [word if word != "many" else "-" for word in command("two", *TWO)], cwd=tmp_path, input=listed, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
     assert one.returncode == two.returncode == 0, two.stderr[-2000:]
-    assert numbers(tmp_path / "one") == numbers(tmp_path / "two")
+    (table, report, maps), (table_2, report_2, maps_2) = numbers(tmp_path / "one"), numbers(tmp_path / "two")
+    assert (table, maps) == (table_2, maps_2)
+    assert report["pictures"] == report_2["pictures"]
+    assert report["facts"] == report_2["facts"]
     (tmp_path / "many" / "00150.bmp").write_bytes(b"BM no more")
-    failed = run(tmp_path, "failed", "trainer.devices=2", "trainer.strategy=ddp")
+    failed = run(tmp_path, "failed", *TWO)
     assert failed.returncode == 2
     assert "00150.bmp" in failed.stderr
+
+
+@pytest.mark.slow
+def test_fewer_pictures_than_processes_and_encoders_without_a_fingerprint(tmp_path: Path) -> None:
+    many(tmp_path, 2)
+    program = [word.replace(":make", ":bare") for word in command("two", *TWO, "--against-encoder", "someones_encoder:make")]
+    state = tmp_path / "state.pth"
+    torch.save(encoder_module().state_dict(), state)
+    done = subprocess.run([*program, "--against", str(state)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert (report["num_finished"], len(report["frames"])) == (2, 2)
+    assert max(found["drift"] for picture in report["pictures"] for found in picture["maps"] if found["frame"] == 1) < 1e-6
 
 
 @pytest.mark.slow
@@ -95,8 +124,8 @@ def test_out_of_time_and_with_a_picture_that_cannot_be_read(tmp_path: Path) -> N
     many(tmp_path, 400)
     (tmp_path / "many" / "00300.bmp").write_bytes(b"BM no more")
     late = run(tmp_path, "out", "--budget", "0.01s")
-    assert late.returncode == 0, late.stderr[-2000:]
-    assert "400 of 400 pictures are not explained yet" in late.stdout
+    assert late.returncode == 2
+    assert "was too short for any picture" in late.stderr
     stopped = run(tmp_path, "out")
     assert stopped.returncode == 2
     assert "00300.bmp" in stopped.stderr
@@ -104,8 +133,32 @@ def test_out_of_time_and_with_a_picture_that_cannot_be_read(tmp_path: Path) -> N
     rest = run(tmp_path, "out", "data.on_bad_image=skip")
     assert rest.returncode == 0, rest.stderr[-2000:]
     assert "blocks of pictures were done before" in rest.stdout
+    assert "1 of 400 pictures cannot be read and are left out: 00300.bmp" in rest.stderr
+    assert "not explained yet" not in rest.stdout
+    assert not (tmp_path / "out" / ".parts").exists()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["num_pictures"], report["num_finished"]) == (400, 399)
     with np.load(tmp_path / "out" / "attributions.npz") as arrays:
         unknown = np.isnan(arrays["rise-some"]).all((1, 2, 3))
     assert np.flatnonzero(unknown).tolist() == [300]
+
+
+@pytest.mark.parametrize("change", ["corpus", "foil", "option", "picture", "nothing"])
+def test_what_decides_an_answer_is_in_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    many(tmp_path, 2)
+    draw = np.random.default_rng(0)
+    for name in ("corpus", "foil"):
+        np.save(f"{name}.npy", draw.normal(size=(20, 8)).astype(np.float32))
+    words = ["--encoder", "someones_encoder:bare", "--image-size", "16", "--input", "many", "--corpus", "corpus.npy", "--foil", "foil.npy"]
+
+    def told(*more: str) -> str:
+        request = parse_explain([*words, *more])
+        return fingerprint(request, understand(request))
+
+    before = told()
+    if change in ("corpus", "foil"):
+        np.save(f"{change}.npy", draw.normal(size=(20, 8)).astype(np.float32))
+    if change == "picture":
+        Image.new("RGB", (9, 9)).save("many/00001.bmp")
+    assert (told(*(["explain.num_masks=9"] if change == "option" else [])) == before) == (change == "nothing")

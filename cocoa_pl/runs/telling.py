@@ -1,0 +1,104 @@
+"""From answers to findings, with whole sentences: what was asked, of what, how, and what is to be known of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from cocoa_pl.asking.assembling import Layout
+from cocoa_pl.asking.encoding import Encoded
+from cocoa_pl.asking.parts import Parts
+from cocoa_pl.build import build_views
+from cocoa_pl.cli import Request
+from cocoa_pl.config import Config, to_dict
+from cocoa_pl.errors import ConfigError, DataError
+from cocoa_pl.report.answers import findings_of_answers
+from cocoa_pl.report.findings import Findings, Frame
+from cocoa_pl.runs.understanding import Question
+
+_NAMED = 5  # pictures that cannot be read
+_SELF = "the original image"
+
+
+def tell(request: Request, question: Question, parts: Parts, encoded: Sequence[Encoded]) -> Findings:
+    """Put all parts together.
+
+    Raises:
+        DataError: no picture can be read.
+        ConfigError: there was no time for any.
+    """
+    names = [question.inputs.name(i) for i in range(len(question.inputs))]
+    suffixes = {target.suffix: target.name if target.suffix else _SELF for target in encoded[0].asked}
+    layout = Layout(
+        parts, len(question.encoders), len(names), len(question.views),
+        tuple(f"{method}{suffix}" for suffix in suffixes for method in question.config.explain.attributions),
+        tuple(each.health for each in encoded),
+    )  # fmt: skip
+    frames = [Frame(opened.title, opened.about) for opened in question.encoders]
+    notes = [f"{opened.title}: {note}" if len(frames) > 1 else note for opened in question.encoders for note in opened.notes]
+    views = build_views(question.config, question.image_size)
+    findings = findings_of_answers(
+        layout, title=_title([frame.title for frame in frames]), names=names, files=[question.inputs.file(i) for i in range(len(names))],
+        views=question.views, held_out=[view != "original" and not views.is_seen(view) for view in question.views], targets=suffixes,
+        frames=frames, settings=_settings(request, question.config),
+        facts=[
+            _question(len(names), list(suffixes.values()), any(len(target.foil) for target in encoded[0].asked)), *encoded[0].facts,
+            *question.chosen.warnings, _how(question.config), *notes,
+        ],
+    )  # fmt: skip
+    return _say_what_is_left_out(findings, request, question, parts)
+
+
+def _title(frames: Sequence[str]) -> str:
+    if len(frames) > 2:
+        return f"What {len(frames)} checkpoints look at"
+    return f"What {frames[0]} looks at" if len(frames) == 1 else f"What {frames[0]} and {frames[1]} look at"
+
+
+def _question(num: int, targets: Sequence[str], has_foil: bool) -> str:
+    """What is asked, in a sentence."""
+    named = [name for name in targets if name != _SELF]
+    what = [", ".join(named[:-1]) + " or " + named[-1] if len(named) > 1 else named[0]] if named else []
+    pictures = "this picture" if num == 1 else f"each of these {num} pictures"
+    like = f"like {' or '.join(what)}" + (", and like itself" if _SELF in targets else "") if named else "like itself"
+    return f"What makes {pictures} {like}, to this encoder{', and not like the foil' if has_foil else ''}?"
+
+
+def _how(config: Config) -> str:
+    explain = config.explain
+    counts = {"integrated_gradients": f"{explain.num_steps} steps", "rise": f"{explain.num_masks} masks"}
+    methods = ", ".join(f"{name.replace('_', ' ')}{f' ({counts[name]})' if name in counts else ''}" for name in explain.attributions)
+    return f"Methods: {methods}. Absent pixels are replaced by: {explain.removal}."
+
+
+def _settings(request: Request, config: Config) -> dict[str, object]:
+    """Enough to ask again."""
+    options = to_dict(config)
+    return {
+        "config": {"explain": options["explain"], "data": options["data"], "run": {"seed": config.run.seed}},
+        "seed": config.run.seed,
+        "box": "otsu" if request.quantile is None else request.quantile,
+        "question": {
+            "input": list(request.inputs),
+            "corpus": [asdict(spec) for spec in request.corpora],
+            "foil": None if request.foil is None else asdict(request.foil),
+        },
+    }
+
+
+def _say_what_is_left_out(findings: Findings, request: Request, question: Question, parts: Parts) -> Findings:
+    """With a sentence on the pictures that cannot be read: those that have no answer though their block is done."""
+    done = set.intersection(*(parts.finished(frame) for frame in range(len(question.encoders))))
+    missing = (~findings.finished).nonzero()[0].tolist()
+    unreadable = [findings.pictures[e] for e in missing if e // question.block_size in done]
+    if len(unreadable) == len(findings.pictures):
+        raise DataError(f"--input: none of the pictures ({len(unreadable)}) can be read, the first is {unreadable[0]}")
+    if not findings.finished.any():
+        raise ConfigError(f"--budget {request.budget:g}s: was too short for any picture; the same command goes on with more")
+    if not unreadable:
+        return findings
+    shown = ", ".join(unreadable[:_NAMED]) + (f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else "")
+    sentence = f"{len(unreadable)} of {len(findings.pictures)} pictures cannot be read and are left out: {shown}."
+    warnings.warn(sentence, stacklevel=2)
+    return replace(findings, facts=(*findings.facts, sentence), num_unreadable=len(unreadable))
