@@ -67,7 +67,8 @@ def _answered(request: Request, question: Question, folder: Path) -> Findings | 
     try:
         return answer(request, question, folder)
     except KeyboardInterrupt:
-        print(f"\nstopped; what is done is kept in {folder / '.parts'}: the same command goes on from there", flush=True)
+        kept = next((folder / ".parts").rglob("*.npz"), None)
+        print("\nstopped; " + ("what is done is kept: the same command goes on from there" if kept else "nothing was done yet"), flush=True)
         raise
 
 
