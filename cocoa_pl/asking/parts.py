@@ -77,7 +77,3 @@ class Parts:
         for other in self.root.iterdir() if self.root.is_dir() else ():
             if other != self.folder:
                 shutil.rmtree(other, ignore_errors=True)
-
-    def remove(self) -> None:
-        """Remove all parts: the answer is whole elsewhere."""
-        shutil.rmtree(self.root, ignore_errors=True)

@@ -57,7 +57,6 @@ def explain(request: Request) -> Findings | None:
         looked = look(request)
         if getattr(rank_zero_only, "rank", 0) == 0:
             _write(folder, request, looked.findings)
-            (folder / "drift.csv").unlink(missing_ok=True)  # of an earlier look
             if looked.readings[-1].compared:
                 write_changes(folder / "drift.csv", looked.readings[-1], epoch=looked.findings.frames[-1].encoder.get("epoch"))
         return looked.findings
@@ -89,6 +88,7 @@ def _asks(request: Request) -> bool:
 
 
 def _write(folder: Path, request: Request, findings: Findings) -> None:
+    (folder / "drift.csv").unlink(missing_ok=True)  # of an earlier report
     write_report(folder, findings, mask_of=lambda maps: mask_of(torch.from_numpy(maps), request.quantile).numpy())
 
 
