@@ -42,7 +42,8 @@ def choices_hint(name: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     if len(known) > _MANY or sum(map(len, known)) > _LONG:
         close = difflib.get_close_matches(name, known, n=_FEW, cutoff=0.3)
-        return f"the nearest of {len(known)}: {', '.join(close or known[:_FEW])}"
+        shown = f"the nearest of {len(known)}: {', '.join(close or known[:_FEW])}"
+    else:
+        shown = f"choose from: {', '.join(known)}"
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return f"choose from: {', '.join(known)}{hint}"
+    return shown + (f" (did you mean '{near[0]}'?)" if near else "")

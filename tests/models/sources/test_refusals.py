@@ -164,9 +164,9 @@ class TestPickles:
         path = saved({"state_dict": resnet.state_dict(), **harmless})
         for owner in (argparse.Namespace, type(harmless["cfg"])):
             monkeypatch.setattr(owner, "__setstate__", lambda self, state: pytest.fail("its code ran"), raising=False)
-        allowed = torch.serialization.get_safe_globals()
+        allowed = set(torch.serialization.get_safe_globals())
         assert torch.equal(reps(open_foreign(path, encoder=None), images), resnet_reps)
-        assert torch.serialization.get_safe_globals() == allowed
+        assert set(torch.serialization.get_safe_globals()) == allowed
 
     def test_trusted_hyper_parameters(self, resnet: nn.Module, resnet_reps: Tensor, images: Tensor, saved: Saves) -> None:
         path = saved({"state_dict": resnet.state_dict(), "hyper_parameters": {"last": collections.deque([1])}})
