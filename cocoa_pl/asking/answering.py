@@ -22,14 +22,13 @@ from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
 from cocoa_pl.monitor.look import Rows
 from cocoa_pl.monitor.measuring import control_grid, measure_areas
-from cocoa_pl.monitor.noise import noisy_maps, squared_length
+from cocoa_pl.monitor.noise import noisy_maps, relative_error
 from cocoa_pl.monitor.references import towards
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.targets import normalize
 from cocoa_pl.types import Attribution, Removal
 
 _A_VIEW = 1 << 32  # ids of pictures stay below: rows of different views draw different contrasts
-_TINY = 1e-24
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,7 @@ class Answering:
             kept["map"], kept["draw"], monte_carlo=kept["monte_carlo"], references=kept["references"], spread=kept["spread"],
             dims=explained.dims.get(method), num_samples=explained.num_samples.get(method),
         )  # fmt: skip
-        length = squared_length(kept["map"])
-        error = (noisy.variance / length.clamp_min(_TINY)).sqrt().where(length > _TINY, torch.nan)
-        out = {f"reliability/{trace}": signal_share(noisy), f"standard_error/{trace}": error.float()}
+        out = {f"reliability/{trace}": signal_share(noisy), f"standard_error/{trace}": relative_error(noisy)}
         return out | {f"{name}/{trace}": values for name, values in kept.items() if self.keep_draws or name == "map"}
 
 

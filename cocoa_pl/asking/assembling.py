@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,18 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cocoa_pl.asking.parts import Parts
+from cocoa_pl.asking.separation import is_unreliable
 from cocoa_pl.metrics.drift import Change, NoisyMaps, change
 from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.monitor.look import Rows, suffix_of
 from cocoa_pl.monitor.noise import noisy_maps
+from cocoa_pl.monitor.reading import FLAT, NOISY, VISIBLE
 from cocoa_pl.viz import robust_scale
 
 OF_TRACE = ("reliability", "standard_error", "insertion_auc", "deletion_auc", "gap", "mask_share")
 OF_TARGET = ("score", "score_error", "auroc", "auroc_error", "gap_random")
-_BOX = ("box_left", "box_top", "box_right", "box_bottom")
-_DRIFT = {"drift": "drift", "drift_corrected": "corrected", "drift_low": "low", "drift_high": "high", "drift_noise": "noise"}
-_NOISY, _VISIBLE, _FLAT = 0.5, 0.05, 1e-12
-_SURE = 1.96
+BOX = ("box_left", "box_top", "box_right", "box_bottom")
+DRIFT = {
+    "drift": "drift", "drift_corrected": "corrected", "drift_low": "low", "drift_high": "high", "drift_noise": "noise",
+    "drift_flagged": "flagged",
+}  # fmt: skip
 _PIXELS_COMPARED = 2**22  # at once: as many maps as fit, for the share of their noise is found from all of them
 _PIXELS_OF_SCALE = 2**22
 
@@ -45,7 +49,7 @@ class Layout:
     traces: tuple[str, ...]
     health: tuple[tuple[float, float], ...]
 
-    @property
+    @cached_property
     def blocks(self) -> list[int]:
         """The blocks that are done in every frame, in order."""
         return sorted(set.intersection(*(self.parts.answered(frame) for frame in range(self.num_frames))))
@@ -64,7 +68,7 @@ class Numbers:
 def gather_numbers(layout: Layout) -> Numbers:
     """Read every part once, and once more where frames are compared."""
     shape = (layout.num_frames, len(layout.traces), layout.num_pictures, layout.num_views)
-    names = [*OF_TARGET, *OF_TRACE, *_BOX, *([*_DRIFT, "drift_flagged"] if layout.num_frames > 1 else [])]
+    names = [*OF_TARGET, *OF_TRACE, *BOX, *(DRIFT if layout.num_frames > 1 else [])]
     columns = {name: np.full(shape, np.nan) for name in names}
     flat, finished = np.zeros(shape, dtype=bool), np.zeros(layout.num_pictures, dtype=bool)
     samples: dict[str, list[NDArray[np.float32]]] = {trace: [] for trace in layout.traces}
@@ -76,7 +80,7 @@ def gather_numbers(layout: Layout) -> Numbers:
             for t, trace in enumerate(layout.traces):
                 _fill({name: column[frame, t] for name, column in columns.items()}, where, rows, trace)
                 maps = rows[f"map/{trace}"]
-                flat[frame, t][where] = (maps.flatten(1).abs().amax(1) <= _FLAT).numpy()
+                flat[frame, t][where] = (maps.flatten(1).abs().amax(1) <= FLAT).numpy()
                 samples[trace].append(maps.flatten()[:: _stride(layout, maps)].numpy())
     if layout.num_frames > 1 and layout.blocks:
         _compare(layout, columns)
@@ -90,7 +94,7 @@ def _fill(columns: dict[str, NDArray[np.float64]], where: tuple[NDArray[np.int64
         columns[name][where] = rows[f"{name}/{trace}"].numpy()
     for name in OF_TARGET:
         columns[name][where] = rows[f"{name}/{suffix_of(trace)}"].numpy()
-    for side, values in zip(_BOX, rows[f"box/{trace}"].T, strict=True):
+    for side, values in zip(BOX, rows[f"box/{trace}"].T, strict=True):
         columns[side][where] = values.numpy()
 
 
@@ -114,9 +118,8 @@ def _compare(layout: Layout, columns: dict[str, NDArray[np.float64]]) -> None:
 
 
 def _put(columns: dict[str, NDArray[np.float64]], where: tuple[NDArray[np.int64], ...], made: Change) -> None:
-    for name, part in _DRIFT.items():
+    for name, part in DRIFT.items():
         columns[name][where] = getattr(made, part).numpy()
-    columns["drift_flagged"][where] = made.flagged.numpy()
 
 
 def _spread(layout: Layout, frame: int, trace: str) -> Tensor:
@@ -158,11 +161,11 @@ def _flags(layout: Layout, columns: dict[str, NDArray[np.float64]], flat: NDArra
         found = {
             "collapsed": collapsed,
             "flat": flat,
-            "unreliable target": columns["auroc"] - _SURE * columns["auroc_error"] <= 0.5,
-            "noisy": columns["reliability"] < _NOISY,
+            "unreliable target": is_unreliable(columns["auroc"], columns["auroc_error"]),
+            "noisy": columns["reliability"] < NOISY,
         }
         if layout.num_frames > 2:  # of two encoders a difference is the answer, not a warning
-            found["moved"] = (columns["drift_flagged"] == 1) & (columns["drift_low"] >= _VISIBLE)
+            found["moved"] = (columns["drift_flagged"] == 1) & (columns["drift_low"] >= VISIBLE)
     flags = np.full(flat.shape, "", dtype="<U64")
     for word, holds in found.items():
         joined = np.where(flags == "", word, np.char.add(np.char.add(flags, ", "), word))

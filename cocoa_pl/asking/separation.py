@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cocoa_pl.targets import Separation
 
 _MOST_GROUPS = 40
+_SURE = 1.96  # standard errors: 2.5 % of one side
 
 
 def separation_by_leaving_out(corpus: Tensor, foil: Tensor, views: Tensor | None = None) -> Separation:
@@ -49,6 +52,13 @@ def separation_by_leaving_out(corpus: Tensor, foil: Tensor, views: Tensor | None
         areas = torch.stack([without(groups == group) for group in range(num)])
         variance = variance + (num - 1) / num * (areas - areas.mean(0)).square().sum(0)
     return Separation(area, variance.sqrt())
+
+
+def is_unreliable(area: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether areas are not surely above chance; never of NaN."""
+    with np.errstate(invalid="ignore"):
+        unsure: NDArray[np.bool_] = area - _SURE * error <= 0.5
+    return unsure
 
 
 class _Products:

@@ -55,6 +55,12 @@ def squared_length(maps: Tensor) -> Tensor:
     return centred(maps).square().sum(-1).float()
 
 
+def relative_error(noisy: NoisyMaps) -> Tensor:
+    """Error (N,) of a pixel, root mean square over the map, in units of the map's own; NaN of a flat map."""
+    length = squared_length(noisy.maps)
+    return (noisy.variance / length.clamp_min(_TINY)).sqrt().where(length > _TINY, torch.nan).float()
+
+
 def spread(contrasts: Tensor) -> Tensor:
     """How contrasts (G, N, H, W) spread, (N, 2): the means over pairs of their squared product and of the product of their squared lengths.
 

@@ -12,9 +12,9 @@ from cocoa_pl.monitor.look import Look
 from cocoa_pl.monitor.scalars import read_scalars
 from cocoa_pl.monitor.views import ViewAgreement, view_agreement
 
-_NOISY = 0.5  # a map of which less is signal is mostly noise
-_VISIBLE = 0.05  # drift below which two maps look the same; the summary calls them settled
-_FLAT = 1e-12
+NOISY = 0.5  # a map of which less is signal is mostly noise
+VISIBLE = 0.05  # drift below which two maps look the same; the summary calls them settled
+FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Reading:
         """
         if has_collapsed(*self.look.rows["health"][:2].tolist()):
             return ["collapsed"] * len(self.look.attributions[trace])
-        flat = self.look.attributions[trace].flatten(1).abs().amax(1) <= _FLAT
-        noisy = self.look.reliability(trace) < _NOISY
+        flat = self.look.attributions[trace].flatten(1).abs().amax(1) <= FLAT
+        noisy = self.look.reliability(trace) < NOISY
         since = self.compared.get("previous", {}).get(trace)
-        moved = [False] * len(flat) if since is None else (since.change.flagged & (since.change.low >= _VISIBLE)).tolist()
+        moved = [False] * len(flat) if since is None else (since.change.flagged & (since.change.low >= VISIBLE)).tolist()
         return [
             "flat" if is_flat else "noisy" if is_noisy else "moved" if has_moved else ""
             for is_flat, is_noisy, has_moved in zip(flat.tolist(), noisy.tolist(), moved, strict=True)

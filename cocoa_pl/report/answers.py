@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocoa_pl.asking.assembling import Layout, Numbers, gather_numbers
+from cocoa_pl.asking.separation import is_unreliable
 from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.report.figures import METHOD_NAMES
 from cocoa_pl.report.findings import Block, Findings, Frame, Trace
@@ -87,7 +88,7 @@ def _warnings(layout: Layout, numbers: Numbers, frame: int, traces: Sequence[Tra
     for target in dict.fromkeys(trace.target for trace in traces):
         t = next(t for t, trace in enumerate(traces) if trace.target == target)
         area, error = (_mean(numbers.columns[name][frame, t]) for name in ("auroc", "auroc_error"))
-        if area - 1.96 * error <= 0.5:
+        if is_unreliable(np.array(area), np.array(error)):
             yield (
                 f"The encoder does not tell {target} from the foil (AUROC {area:.2f} +- {error:.2f}; .5 is chance): maps towards it show "
                 "what raises a score that means little."

@@ -138,3 +138,8 @@ class Findings:
     blocks: Blocks
     finished: NDArray[np.bool_]
     num_unreadable: int = 0
+
+    @property
+    def num_left(self) -> int:
+        """Pictures that are still to be explained."""
+        return len(self.pictures) - int(self.finished.sum()) - self.num_unreadable

@@ -10,6 +10,8 @@ from cocoa_pl.report.pictures import MaskOf, write_pictures
 from cocoa_pl.report.summary import summary
 from cocoa_pl.report.tables import write_attributions, write_metrics, write_report_json
 
+REPORT_PARTS = ("report.html", "attributions.npz", "metrics.csv", "drift.csv", "heatmaps", "masks", "strips")
+"""What a report replaces, besides ``report.json``."""
 _MOST_PICTURES = 1000  # that get PNGs
 
 

@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocoa_pl.asking.answering import boxes_and_shares
+from cocoa_pl.asking.assembling import BOX, DRIFT
 from cocoa_pl.asking.quality import Qualities
+from cocoa_pl.asking.separation import is_unreliable
 from cocoa_pl.monitor import Reading
 from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.monitor.measuring import AREAS
-from cocoa_pl.monitor.noise import squared_length
+from cocoa_pl.monitor.noise import relative_error
 from cocoa_pl.report.figures import METHOD_NAMES, name_of, scales, to_bytes
 from cocoa_pl.report.findings import Block, Findings, Frame, Trace
 from cocoa_pl.viz.page import WORDS
-
-_DRIFT = {"drift": "drift", "drift_corrected": "corrected", "drift_low": "low", "drift_high": "high", "drift_noise": "noise",
-          "drift_flagged": "flagged"}  # fmt: skip
-_BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 
 def findings_of_looks(
@@ -52,6 +50,8 @@ def findings_of_looks(
 
     columns = {name: shaped([[of_trace.get(name, unknown) for of_trace in of_frame] for of_frame in parts]) for name in names}
     flags = shaped([[np.array(reading.flags(key), dtype="<U64") for key in keys] for reading in readings])
+    poor = is_unreliable(columns["auroc"], columns["auroc_error"]) & (flags != "collapsed")
+    flags = np.where(poor, np.where(flags == "", "unreliable target", np.char.add("unreliable target, ", flags)), flags)
     return Findings(
         title, tuple(name_of(given, e) for e in range(num)), tuple(given.names), given.views,
         tuple(not seen and view != "original" for seen, view in zip(given.seen, given.views, strict=True)), traces, tuple(frames), columns,
@@ -67,9 +67,7 @@ def _trace(key: str, scale: float) -> Trace:
 def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDArray[np.float64]]:
     """A trace's numbers, each (V * E,)."""
     given, look, suffix = reading.given, reading.look, suffix_of(trace)
-    noisy, size = look.noisy(trace), given.num_images * len(given.views)
-    length = squared_length(look.attributions[trace])
-    error = (noisy.variance / length.clamp_min(1e-24)).sqrt().where(length > 1e-24, float("nan"))
+    size, error = given.num_images * len(given.views), relative_error(look.noisy(trace))
     out = {"score": look.score_of(trace), "reliability": look.reliability(trace), "standard_error": error}
     out |= {area: look.rows[f"{area}/{trace}"] for area in AREAS}
     known = quality[suffix]
@@ -79,10 +77,10 @@ def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDAr
     random[: given.num_images] = look.rows[f"gap_random/{suffix}"].numpy()
     columns["gap_random"] = random
     boxes, shares = boxes_and_shares(look.attributions[trace], None)
-    columns |= {"mask_share": shares.double().numpy(), **{side: each.double().numpy() for side, each in zip(_BOX, boxes.T, strict=True)}}
+    columns |= {"mask_share": shares.double().numpy(), **{side: each.double().numpy() for side, each in zip(BOX, boxes.T, strict=True)}}
     since = reading.compared.get("previous", {}).get(trace)
     if since is not None:
-        columns |= {name: getattr(since.change, part).double().numpy() for name, part in _DRIFT.items()}
+        columns |= {name: getattr(since.change, part).double().numpy() for name, part in DRIFT.items()}
     return columns
 
 

@@ -22,9 +22,8 @@ def summary(findings: Findings) -> str:
     if flags:
         lines += ["", "maps to be careful of: " + ", ".join(f"{num} of {total} {flag}" for flag, num in flags.most_common())]
     lines += [f"warning: {sentence}" for frame in findings.frames for sentence in frame.warnings]
-    missing = len(findings.pictures) - int(findings.finished.sum()) - findings.num_unreadable
-    if missing:
-        lines.append(f"{missing} of {len(findings.pictures)} pictures are not explained yet")
+    if findings.num_left:
+        lines.append(f"{findings.num_left} of {len(findings.pictures)} pictures are not explained yet")
     return "\n".join(lines)
 
 

@@ -67,12 +67,6 @@ def answer(request: Request, question: Question, folder: Path) -> Findings | Non
     return tell(request, question, parts, encoded) if is_first else None
 
 
-def is_whole(question: Question, folder: Path, request: Request) -> bool:
-    """Whether nothing is left to do: pictures that cannot be read count as done."""
-    parts = Parts(folder / ".parts", fingerprint(request, question))
-    return all(len(parts.finished(frame)) == question.num_blocks for frame in range(len(question.encoders)))
-
-
 def _encode(request: Request, question: Question, opened: AskedEncoder, encoder: FrozenEncoder, device: torch.device) -> Encoded:
     cached, config = RepsCache(request.cache), question.config
     return encode_question(

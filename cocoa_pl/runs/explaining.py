@@ -14,14 +14,14 @@ from pytorch_lightning.utilities import rank_zero_only
 from cocoa_pl.allocator import keep_freed_memory
 from cocoa_pl.asking.answering import mask_of
 from cocoa_pl.cli import Request
-from cocoa_pl.errors import CheckpointError
+from cocoa_pl.errors import CheckpointError, OutputError
 from cocoa_pl.files import require_folder
 from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.report.findings import Findings
-from cocoa_pl.report.folder import write_report
+from cocoa_pl.report.folder import REPORT_PARTS, write_report
 from cocoa_pl.report.stored import write_changes
-from cocoa_pl.runs.asking import answer, is_whole
+from cocoa_pl.runs.asking import answer
 from cocoa_pl.runs.blaming import encoder_errors
 from cocoa_pl.runs.looking import look
 from cocoa_pl.runs.opening import check_hardware
@@ -51,7 +51,7 @@ def explain(request: Request) -> Findings | None:
             findings = _answered(request, question, folder)
             if findings is not None:
                 _write(folder, request, findings)
-                if is_whole(question, folder, request):
+                if not findings.num_left:
                     shutil.rmtree(folder / ".parts", ignore_errors=True)
             return findings
         looked = look(request)
@@ -101,10 +101,24 @@ def _default_folder(request: Request) -> Path:
     return (first.parent if first else Path()) / "explained" / name.replace("/", "_").replace(":", "_")
 
 
+def _refuse_others(path: Path, keep: str) -> None:
+    """See that nothing of somebody else's would be replaced: a run has a ``metrics.csv`` and ``heatmaps/`` of its own.
+
+    Raises:
+        OutputError: the folder holds a file or folder of a report's name, and no report.
+    """
+    if os.path.isfile(path / "report.json") or os.path.isdir(path / keep):
+        return
+    for name in REPORT_PARTS:
+        if os.path.lexists(path / name):
+            raise OutputError(f"--out {path}: holds {name}, which is of no report and would be replaced; choose another folder")
+
+
 @contextmanager
 def _folder(path: Path, *, keep: str) -> Iterator[None]:
     """A folder that can be written to; after a failure one that was not there before is gone again, but for parts that are done."""
     above = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
+    _refuse_others(path, keep)
     try:
         require_folder(path)
         yield

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cocoa_pl.asking.question import Asked, Directed, directed
-from cocoa_pl.asking.separation import separation_by_leaving_out
+from cocoa_pl.asking.separation import is_unreliable, separation_by_leaving_out
 from cocoa_pl.monitor.noise import NUM_CONTRASTS
 from cocoa_pl.targets import cocoa, contrastive_label_free, corpus_similarity, normalize
 
@@ -125,6 +125,11 @@ def test_the_error_of_quality_where_there_is_a_difference() -> None:
         errors.append(float(error))
         areas.append(float(area))
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(areas), rel=0.25)
+
+
+def test_chance_is_unreliable_and_the_unknown_is_not_called_so() -> None:
+    found = is_unreliable(np.array([0.5, 0.6, 0.9, np.nan]), np.array([0.1, 0.1, 0.1, np.nan]))
+    assert found.tolist() == [True, True, False, False]
 
 
 def test_quality_of_likeness_to_itself_is_told_by_other_views() -> None:

@@ -19,7 +19,7 @@ from cocoa_pl import load_encoder, runs
 from cocoa_pl.build import resolve_precision
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, load_config, read_yaml, to_dict
-from cocoa_pl.errors import CheckpointError, ConfigError
+from cocoa_pl.errors import CheckpointError, ConfigError, OutputError
 from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, REMOVALS
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +101,15 @@ def test_explain_writes_a_report(smoke_run: Path, tmp_path: Path) -> None:
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.count("data:image/") >= 2 * len(TRACES)
     assert not re.search(r"(src|href)=.https?:", page)
+
+
+def test_a_report_never_replaces_what_is_of_no_report(smoke_run: Path, tmp_path: Path) -> None:
+    """A run's folder has a metrics.csv and heatmaps/ of its own."""
+    before = {path: path.stat().st_mtime_ns for path in smoke_run.rglob("*")}
+    for inputs in ((), ("val:0",)):
+        with pytest.raises(OutputError, match=r"holds metrics\.csv, which is of no report"):
+            runs.explain(Request((smoke_run / "last.ckpt",), inputs=inputs, out=smoke_run))
+    assert {path: path.stat().st_mtime_ns for path in smoke_run.rglob("*")} == before
 
 
 def test_checkpoints_can_monitor_explanations(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged) -> None:
