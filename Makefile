@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# tests in as many processes as there are cores, four at most, of one thread each
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 # what a developer's shell happens to export must not reach what is installed or tested
 unexport PYTHONPATH PYTHONHOME PYTEST_ADDOPTS MYPYPATH
 .PHONY: train test check format clean
@@ -27,7 +29,7 @@ train: $(STAMP)
 	$(BIN)/python train.py $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -35,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test ARGS=
-	$(BIN)/python -m pytest -m 'slow and not gpu and not browser' || test $$? -eq 5  # 5: there is no such test
+	$(PYTEST) -m 'slow and not gpu and not browser' || test $$? -eq 5  # 5: there is no such test
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
 		$(BIN)/python -m pytest -m browser || test $$? -eq 5; \
 	else \

@@ -17,7 +17,7 @@ from cocoa_pl.folding import fold_batch_norm
 from cocoa_pl.images import Images, as_images
 from cocoa_pl.streaming import automatic_chunk_size, in_ranges
 
-PRECISIONS = ("32", "bf16")
+PRECISIONS = ("32", "bf16", "64")
 
 
 class FrozenEncoder:
@@ -30,7 +30,7 @@ class FrozenEncoder:
             averaged over h and w or T.
         mean: channel means in [0, 1] that are taken off images, one for each channel or one for all.
         std: channel standard deviations that images are divided by.
-        precision: ``32``, or ``bf16`` for autocast to bfloat16.
+        precision: ``32``, ``bf16`` for autocast to bfloat16, or ``64`` for double inside the encoder.
         device: where to encode; default: where the module is.
         layer: explain the output of this layer (a dotted name) instead of the module's; layers after it are not run.
         pool: whether to average maps and tokens: True, False to refuse them, or None to average them with a notice.
@@ -56,11 +56,12 @@ class FrozenEncoder:
             raise ConfigError("compile and layer do not go together: a compiled network cannot be left in the middle")
         first = next(module.parameters(), None) if isinstance(module, nn.Module) else None
         self.device = torch.device(device) if device is not None else torch.device("cpu") if first is None else first.device
+        self._dtype = torch.float64 if precision == "64" else torch.float32
         with torch.inference_mode(False):  # a copy made in inference mode could not carry gradients
-            self.module = _prepared(module, self.device, keep=layer, half=precision == "bf16")
-            deviation = torch.tensor(std, dtype=torch.float32, device=self.device).view(-1, 1, 1)
+            self.module = _prepared(module, self.device, self._dtype, keep=layer, half=precision == "bf16")
+            deviation = torch.tensor(std, dtype=self._dtype, device=self.device).view(-1, 1, 1)
             self._scale = 1 / deviation
-            self._shift = -torch.tensor(mean, dtype=torch.float32, device=self.device).view(-1, 1, 1) / deviation
+            self._shift = -torch.tensor(mean, dtype=self._dtype, device=self.device).view(-1, 1, 1) / deviation
         self._layer = _LayerOutput(self.module, layer) if layer is not None else None
         self._run: Callable[[Tensor], Any] = torch.compile(self.module, dynamic=True) if compile else self.module
         self._autocast, self._pool, self._noticed = precision == "bf16", pool, False
@@ -78,7 +79,7 @@ class FrozenEncoder:
         self.num_forwards += len(images)
         if self.on_forward is not None:
             self.on_forward(len(images))
-        inputs = torch.addcmul(self._shift, images.to(self.device), self._scale)
+        inputs = torch.addcmul(self._shift, images.to(self.device, self._dtype), self._scale)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
             output = self._run(inputs) if self._layer is None else self._layer(inputs)
         return self._pooled(output, len(images)).float()
@@ -119,10 +120,10 @@ class FrozenEncoder:
         return output.float().mean(dim=(2, 3) if output.ndim == 4 else 1)
 
 
-def _prepared(module: Callable[[Tensor], Any], device: torch.device, *, keep: str | None, half: bool) -> Any:
+def _prepared(module: Callable[[Tensor], Any], device: torch.device, dtype: torch.dtype, *, keep: str | None, half: bool) -> Any:
     if not isinstance(module, nn.Module):
         return module
-    copied = copy.deepcopy(module).to(device).eval()
+    copied = copy.deepcopy(module).to(device, dtype).eval()  # before batch norms are folded, so that folding rounds as encoding does
     fold_batch_norm(copied, keep=keep)
     copied = copied.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     for part in copied.modules() if half else ():

@@ -21,7 +21,7 @@ class DataError(CocoaError):
 
 
 class DivergedError(DataError):
-    """An encoder whose representations hold NaN or infinite values: there is nothing to explain."""
+    """A loss, weights or representations that hold NaN or infinite values: there is nothing to go on with, or to explain."""
 
 
 class CheckpointError(CocoaError):
@@ -30,6 +30,10 @@ class CheckpointError(CocoaError):
 
 class OutputError(CocoaError):
     """A result cannot be written (no permission, no space)."""
+
+
+class PeerError(CocoaError):
+    """Another process of a distributed run has ended, and this one cannot go on without it."""
 
 
 def choices_hint(name: str, choices: Iterable[str]) -> str:

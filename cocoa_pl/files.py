@@ -6,16 +6,20 @@ import io
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
 from PIL import Image
 
 from cocoa_pl.errors import OutputError
+
+_CHUNK = 2**20
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -43,6 +47,7 @@ def part_of(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         _remove(part)
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -72,8 +77,49 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """A checkpoint, as ``torch.save`` makes it."""
-    write_bytes(path, _buffer(lambda file: torch.save(dict(checkpoint), file)))
+    """A checkpoint, as ``torch.save`` makes it, read back from the disk before it takes the place of an older one.
+
+    Raises:
+        OutputError: no permission, no space, or the disk gives back something else than was written; the older one stays.
+    """
+    with part_of(path) as part:
+        summed = _SummedFile(part)
+        try:
+            torch.save(dict(checkpoint), cast(BinaryIO, summed))
+        except RuntimeError:  # what torch makes of any error of a file
+            if summed.error is not None:
+                raise summed.error from None
+            raise
+        part.flush()
+        os.fsync(part.fileno())
+        if _sum_on_disk(Path(part.name)) != summed.crc:
+            raise OutputError(f"{path}: what was written reads back differently; the disk or the memory is faulty")
+
+
+def damage(archive: Path) -> str | None:
+    """What is wrong with a file that ``torch.save`` made, by the checksum of every record, which ``torch.load`` does not look at.
+
+    Example:
+        >>> damage(Path("nowhere.ckpt"))
+        'No such file or directory'
+    """
+    try:
+        with zipfile.ZipFile(archive) as records:
+            if any(record.compress_type != zipfile.ZIP_STORED for record in records.infolist()):
+                return "holds compressed records, which torch.save never writes"
+            bad = records.testzip()
+        return None if bad is None else f"the checksum of record {bad} is wrong"
+    except OSError as error:
+        return error.strerror or str(error)
+    except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, LookupError) as error:
+        return str(error) or type(error).__name__
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what processes that were killed have left half-written in a folder."""
+    for part in folder.glob(".*.part"):
+        if part.is_file():
+            _remove(part)
 
 
 @contextmanager
@@ -112,6 +158,47 @@ def require_folder(path: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{path}: cannot write into this folder ({error.strerror or error})") from error
     return path
+
+
+class _SummedFile:
+    """A file to write into that keeps the checksum of all it was given, and the first error."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.crc = 0
+        self.error: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        self.crc = zlib.crc32(data, self.crc)
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _sum_on_disk(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        if hasattr(os, "posix_fadvise"):  # else the system would give back its own copy in memory
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while chunk := file.read(_CHUNK):
+            crc = zlib.crc32(chunk, crc)
+    return crc
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that a move survives a power cut; some file systems know no such thing of folders."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _buffer(write: Callable[[io.BytesIO], Any]) -> memoryview:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 import torch.fx
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
@@ -42,9 +43,10 @@ def fold_batch_norm(module: nn.Module, *, keep: str | None = None) -> int:
 
 def _after(norm: nn.BatchNorm2d) -> nn.Module | None:
     """What remains of a batch norm without its normalisation; None for a kind whose forward pass is unknown."""
-    if type(norm) is nn.BatchNorm2d:
+    kind = getattr(norm, "plain", type(norm))  # one that shares statistics between processes names what it is on its own
+    if kind is nn.BatchNorm2d:
         return nn.Identity()
-    if type(norm).__name__ == "BatchNormAct2d" and isinstance(norm.drop, nn.Module) and isinstance(norm.act, nn.Module):  # timm's
+    if kind.__name__ == "BatchNormAct2d" and isinstance(norm.drop, nn.Module) and isinstance(norm.act, nn.Module):  # timm's
         return nn.Sequential(norm.drop, norm.act)
     return None
 
@@ -77,7 +79,7 @@ class _Tracer(torch.fx.Tracer):
     """Goes into everything but convolutions and batch norms of any library."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (nn.BatchNorm2d, nn.Conv2d)) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (_BatchNorm, nn.Conv2d)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _neighbours(module: nn.Module) -> Iterator[tuple[str, str]]:

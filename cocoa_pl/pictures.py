@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import struct
 import threading
 import zlib
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -32,6 +33,7 @@ _DECODE_ERRORS = (
 _OPENERS: dict[bytes, Callable[[str | Path], Image.Image]] = {
     b"\xff\xd8\xff": JpegImageFile, b"\x89PNG": PngImageFile, b"II*\0": TiffImageFile, b"MM\0*": TiffImageFile,
 }  # fmt: skip
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # nothing else is tried: of others, some start programs (EPS: Ghostscript)
 if hasattr(os, "register_at_fork"):  # a loader's worker that is forked while a thread decodes would wait for that thread for ever
     os.register_at_fork(before=_LARGE.acquire, after_in_parent=_LARGE.release, after_in_child=_LARGE.release)
 
@@ -44,7 +46,8 @@ def read_picture(path: str | Path, *, max_size: int | None = None) -> Image.Imag
         max_size: bound of the longer side; a larger picture is reduced.
 
     Raises:
-        DataError: the file is missing, is no picture, is damaged or has more than ``MAX_PIXELS`` pixels to decode; the message names it.
+        DataError: the file is missing, is no picture in JPEG, PNG, WebP, TIFF, GIF or BMP, is damaged or has more than ``MAX_PIXELS``
+            pixels to decode; the message names it.
     """
 
     def bounded(image: Image.Image) -> Image.Image:
@@ -59,6 +62,18 @@ def read_picture(path: str | Path, *, max_size: int | None = None) -> Image.Imag
 def read_square(path: str | Path, *, size: int) -> np.ndarray:
     """Read a file as :func:`to_square`: (size, size, 3) uint8. Raises as :func:`read_picture`."""
     return np.array(_read(path, draft_size=2 * size, finish=lambda image: to_square(image, size=size)))
+
+
+def require_regular(path: str | Path) -> None:
+    """Refuse pipes and devices: opening one waits for whoever writes into it, or never ends.
+
+    Raises:
+        DataError: the path leads to one.
+        OSError: it leads nowhere.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"{path} cannot be read: it is neither a file nor a folder")
 
 
 def to_square(image: Image.Image, *, size: int) -> Image.Image:
@@ -102,6 +117,8 @@ def _read(path: str | Path, *, draft_size: int | None, finish: Callable[[Image.I
                 image.load()
                 _turn_upright(image)
                 return finish(to_rgb(image))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} cannot be read as a picture: it is none of {', '.join(_FORMATS)}, or damaged") from error
     except _DECODE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read as a picture: {reason}") from error
@@ -109,10 +126,11 @@ def _read(path: str | Path, *, draft_size: int | None, finish: Callable[[Image.I
 
 def _open(path: str | Path) -> Image.Image:
     """``Image.open``, which warns of large pictures and refuses very large ones before a JPEG can be asked for less."""
+    require_regular(path)
     with Path(path).open("rb") as file:
         start = file.read(4)
     opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
-    return Image.open(path) if opener is None else opener(path)
+    return Image.open(path, formats=_FORMATS) if opener is None else opener(path)
 
 
 def _turn_upright(image: Image.Image) -> None:

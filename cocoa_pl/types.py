@@ -79,6 +79,10 @@ class Attributed(NamedTuple):
     dims: float | None = None  # independent directions in which that error spreads
 
 
+Rows = dict[str, Tensor]
+"""Tensors by name."""
+
+
 class Attribution(Protocol):
     """How a score is shared out over pixels.
 
@@ -90,6 +94,23 @@ class Attribution(Protocol):
 
     def num_forwards(self, num: int, height: int, width: int, /) -> int:
         """Images that go through the encoder for ``num`` explicands, known beforehand (at most, where a method may stop early)."""
+
+
+@runtime_checkable
+class Divisible(Attribution, Protocol):
+    """A method whose maps are made of sums over masks, steps or draws, which processes can share out."""
+
+    @property
+    def num_parts(self) -> int:
+        """How many of them; 0 where this one cannot be divided."""
+
+    def part(
+        self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, /, *, seed: int, chunk_size: int, samples: range
+    ) -> Rows:  # fmt: skip
+        """Sums over some of them, even over none. Sums over different ones add up."""
+
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline, /) -> Attributed:
+        """The maps of the sums over all of them."""
 
 
 class Removal(Protocol):

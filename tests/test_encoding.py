@@ -155,7 +155,7 @@ def test_any_callable_is_an_encoder() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp16"}, "precision=fp16: unknown; choose from: 32, bf16"),
+        ({"precision": "fp16"}, "precision=fp16: unknown; choose from: 32, 64, bf16"),
         ({"mean": (0.5,) * 3, "std": (0.2, 0.0, 0.2)}, "one positive deviation"),
         ({"mean": (0.5,), "std": (0.2, 0.2)}, "one mean and one positive deviation for each channel"),
     ],

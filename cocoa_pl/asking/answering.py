@@ -20,13 +20,13 @@ from cocoa_pl.metrics.boxes import best_box, otsu_threshold
 from cocoa_pl.metrics.drift import signal_share
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
-from cocoa_pl.monitor.look import Rows
 from cocoa_pl.monitor.measuring import control_grid, measure_areas
 from cocoa_pl.monitor.noise import noisy_maps, relative_error
 from cocoa_pl.monitor.references import towards
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.sharing import ALONE, Team
 from cocoa_pl.targets import normalize
-from cocoa_pl.types import Attribution, Removal
+from cocoa_pl.types import Attribution, Removal, Rows
 
 _A_VIEW = 1 << 32  # ids of pictures stay below: rows of different views draw different contrasts
 
@@ -69,8 +69,8 @@ class Answering:
         """Every method towards every target."""
         return tuple(f"{method}{suffix}" for suffix in self.suffixes for method in self.attributions)
 
-    def answer(self, pictures: Tensor, ids: Tensor) -> Rows:
-        """Explain pictures (n, 3, S, S) uint8 called ids (n,).
+    def answer(self, pictures: Tensor, ids: Tensor, *, team: Team = ALONE) -> Rows:
+        """Explain pictures (n, 3, S, S) uint8 called ids (n,), alone or with a team that has the same ones: masks and steps are shared out.
 
         Returns:
             V * n rows on the CPU: ``picture`` ids; ``view`` positions; ``image`` (H, W, 3) uint8; ``map/<trace>`` (H, W);
@@ -87,7 +87,7 @@ class Answering:
         view = torch.arange(len(self.views)).repeat_interleave(num)
         reps = self.encoder.encode(images, chunk_size=self.chunk_size)
         whole = directed(self.asked, reps[:num].repeat(len(self.views), 1), self._other_views(originals, ids).repeat(len(self.views), 1, 1))
-        explained = self._explain(images, ids.repeat(len(self.views)) + view * _A_VIEW, whole)
+        explained = self._explain(images, ids.repeat(len(self.views)) + view * _A_VIEW, whole, team)
         out: Rows = {
             "picture": ids.repeat(len(self.views)), "view": view,
             "image": (images * 255).round().byte().permute(0, 2, 3, 1),
@@ -109,11 +109,11 @@ class Answering:
         empty = torch.empty(len(originals), 0, self.asked[0].foil.shape[1], device=self.encoder.device)
         return torch.stack(made, 1) if made else empty
 
-    def _explain(self, images: Tensor, rows: Tensor, whole: Directed) -> Explained:
+    def _explain(self, images: Tensor, rows: Tensor, whole: Directed, team: Team) -> Explained:
         explainer = Explainer(self.encoder, attributions=self.attributions, removal=self.removal, chunk_size=self.chunk_size)
         return explain_with_noise(
             explainer, images, rows=rows, originals=torch.arange(len(images)), num_originals=0, reference=whole, previous={},
-            seed=self.seed, stopwatch=Stopwatch(),
+            seed=self.seed, stopwatch=Stopwatch(), team=team,
         )  # fmt: skip
 
     def _numbers(self, images: Tensor, unit: Tensor, whole: Directed, explained: Explained) -> Rows:

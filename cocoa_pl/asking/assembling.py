@@ -15,9 +15,10 @@ from cocoa_pl.asking.parts import Parts
 from cocoa_pl.asking.separation import is_unreliable
 from cocoa_pl.metrics.drift import Change, NoisyMaps, change
 from cocoa_pl.monitor.alerts import has_collapsed
-from cocoa_pl.monitor.look import Rows, suffix_of
+from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.monitor.noise import noisy_maps
 from cocoa_pl.monitor.reading import FLAT, NOISY, VISIBLE
+from cocoa_pl.types import Rows
 from cocoa_pl.viz import robust_scale
 
 OF_TRACE = ("reliability", "standard_error", "insertion_auc", "deletion_auc", "gap", "mask_share")

@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import warnings
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from cocoa_pl.data.source import Source
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import DataError, OutputError
 from cocoa_pl.files import write_arrays
+from cocoa_pl.pictures import require_regular
 from cocoa_pl.streaming import automatic_chunk_size
 
 __all__ = ["RepsCache", "content_digest", "default_cache_folder", "load_reps"]
@@ -37,6 +39,7 @@ _AT_ONCE = 256  # pictures in memory, and as many that are being read
 _PIECE = 8  # pictures that a thread reads at a time
 _MOST_THREADS = 8
 _SHOWN = 20  # names of arrays
+_LARGE_ARCHIVE, _MOST_UNFOLDED = 2**30, 100  # bytes, and times its length
 _OURS = re.compile(r"\.?[0-9a-f]{64}\.npz(\.[0-9]+\.part)?")  # parts: of processes that were killed
 _WRITING = threading.Lock()  # threads that write one file at a time: their unfinished parts would have one name
 
@@ -124,6 +127,8 @@ def load_reps(path: str | Path, key: str | None = None) -> Tensor:
     """
     where = str(path) if key is None else f"{path}#{key}"
     try:
+        require_regular(path)
+        _check_archive(path)
         with open(path, "rb") as file:  # numpy leaves it open where it is damaged
             array = _chosen(np.load(file, allow_pickle=False), path, key)
     except DataError:
@@ -132,6 +137,16 @@ def load_reps(path: str | Path, key: str | None = None) -> Tensor:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{where} cannot be read as an array of numbers: {reason}") from error
     return _checked(array, where)
+
+
+def _check_archive(path: str | Path) -> None:
+    """Refuse an archive that would unfold to far more than its length, as representations do not."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unfolded = sum(record.file_size for record in archive.infolist())
+    if unfolded > _LARGE_ARCHIVE and unfolded > _MOST_UNFOLDED * os.path.getsize(path):
+        raise DataError(f"{path}: unfolds to {unfolded} bytes from {os.path.getsize(path)}, as no representations do; not opened")
 
 
 def _chosen(content: Any, path: str | Path, key: str | None) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from cocoa_pl.files import write_arrays, write_bytes
-from cocoa_pl.monitor.look import Rows
+from cocoa_pl.types import Rows
 
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cocoa_pl.attributions.gradients import image_gradients
-from cocoa_pl.attributions.sampling import counter_normal, mean_over_samples
+from cocoa_pl.attributions.sampling import counter_normal, mean_of_moments, moments_over_samples
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.rng import counter_uniform, derive_seed
 from cocoa_pl.streaming import baseline_image
-from cocoa_pl.types import Attributed, Baseline, ScoreFn
+from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,17 @@ class GradientShap:
         Raises:
             DataError: the score carries no gradient, the baseline is no image, or the pool has images of another size.
         """
+        everything = range(self.num_samples)
+        total = self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=everything)
+        return self.whole(total, explicands, baseline)
+
+    @property
+    def num_parts(self) -> int:
+        """Samples, which processes can share out."""
+        return self.num_samples
+
+    def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
+        """Moments over some of the samples; moments add up."""
         starts = self._starts(baseline, explicands)
         way, noise = (derive_seed(seed, "gradient_shap", name) for name in ("way", "noise"))
 
@@ -78,9 +90,12 @@ class GradientShap:
             images = torch.addcmul(start, alphas.view(-1, 1, 1, 1), gap)
             return image_gradients(score_fn, images, rows, lambda gradient: (gradient * gap).sum(dim=1))
 
-        return mean_over_samples(
-            part, num=len(explicands), num_samples=self.num_samples, chunk_size=chunk_size, device=explicands.device
-        )  # fmt: skip
+        options: Any = {"num": len(explicands), "chunk_size": chunk_size, "device": explicands.device}
+        return {"moments": moments_over_samples(part, samples=samples, **options)}
+
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline) -> Attributed:
+        """The maps of the moments over all samples."""
+        return mean_of_moments(total["moments"], num_samples=self.num_samples)
 
     def _starts(self, baseline: Baseline, explicands: Tensor) -> Tensor:
         if self.pool is None:

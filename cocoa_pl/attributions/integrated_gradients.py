@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from cocoa_pl.attributions.gradients import image_gradients
 from cocoa_pl.attributions.sampling import sum_over_samples
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.streaming import baseline_image
-from cocoa_pl.types import Baseline, ScoreFn
+from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
 
 _SKETCH_STEPS = 2
 
@@ -55,6 +56,17 @@ class IntegratedGradients:
         Raises:
             DataError: the score carries no gradient, or the baseline is no image.
         """
+        return self.whole(
+            self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=range(self.num_steps)), explicands, baseline
+        ).maps  # fmt: skip
+
+    @property
+    def num_parts(self) -> int:
+        """Steps, which processes can share out."""
+        return self.num_steps
+
+    def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
+        """The integral (K, N, C, H, W) over some of the steps; integrals add up."""
         start = baseline_image(baseline, method="integrated gradients")
         alphas, weights = gauss_legendre(self.num_steps, explicands.device)
         difference = (explicands - start).detach()
@@ -64,10 +76,13 @@ class IntegratedGradients:
             images = torch.addcmul(start[rows], alpha, difference[rows])
             return image_gradients(score_fn, images, rows, lambda gradient: gradient * weight)
 
-        integral = sum_over_samples(
-            part, num=len(explicands), num_samples=self.num_steps, chunk_size=chunk_size, device=explicands.device
-        )  # fmt: skip
-        return (integral * difference).sum(dim=2)
+        options: Any = {"num": len(explicands), "chunk_size": chunk_size, "device": explicands.device}
+        return {"integral": sum_over_samples(part, samples=samples, **options)}
+
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline) -> Attributed:
+        """The maps of the integral over all steps."""
+        difference = (explicands - baseline_image(baseline, method="integrated gradients")).detach()
+        return Attributed((total["integral"] * difference).sum(dim=2))
 
 
 def gauss_legendre(num_steps: int, device: torch.device) -> tuple[Tensor, Tensor]:

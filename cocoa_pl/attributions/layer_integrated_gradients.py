@@ -78,7 +78,7 @@ class LayerIntegratedGradients:
 
                 return layer.gradients(images[rows], own[rows], share, swap=torch.addcmul(first[rows], alpha, gap))
 
-            return sum_over_samples(part, num=len(own), num_samples=self.num_steps, chunk_size=chunk_size, device=own.device)
+            return sum_over_samples(part, num=len(own), samples=range(self.num_steps), chunk_size=chunk_size, device=own.device)
 
         blocks = in_chunks(len(explicands), max(1, chunk_size // self.num_steps), block, device=explicands.device)
         maps = torch.cat([shares for _, shares in blocks], dim=1)

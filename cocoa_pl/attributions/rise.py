@@ -18,7 +18,7 @@ from cocoa_pl.attributions.rise_masks import mask_directions, rise_masks
 from cocoa_pl.attributions.rise_sums import RiseSums
 from cocoa_pl.errors import ConfigError, DataError, choices_hint
 from cocoa_pl.streaming import blend, in_chunks, in_ranges, precise_dtype
-from cocoa_pl.types import Attributed, Baseline, ScoreFn
+from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
 
 ESTIMATORS = ("centred", "petsiuk")
 _ROUND = 32  # fewest masks in a round; fewer would leave passes through the encoder part empty
@@ -76,17 +76,21 @@ class Rise:
 
     def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
         """The maps with the number of masks taken and, of the centred estimator, standard errors and reliability."""
-        sums = self.sums(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size)
-        if self.estimator == "petsiuk":
-            return Attributed(sums.attribution(centred=False), num_samples=sums.num_masks)
-        maps = sums.attribution()
-        halves, (height, width) = sums.halves(), explicands.shape[-2:]
-        return Attributed(
-            maps, sums.standard_error(maps), stepped_up_correlation(*halves), sums.num_masks, draw=(halves[0] - halves[1]) / 2,
-            dims=mask_directions(height, width, grid_size=self.grid_size, keep_prob=self.keep_prob),
-        )  # fmt: skip
+        return self._read(self.sums(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size))
 
-    @torch.no_grad()
+    @property
+    def num_parts(self) -> int:
+        """Masks, which processes can share out; 0 where the number of masks is not known beforehand, or scores enter as they are."""
+        return self.num_masks if self.estimator == "centred" and self.precision is None and self.time_budget is None else 0
+
+    def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
+        """Sums over some of the masks; sums add up."""
+        return self._sum(score_fn, explicands, baseline, seed=seed, masks=samples, chunk_size=chunk_size).tensors()
+
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline) -> Attributed:
+        """The maps of the sums over all masks."""
+        return self._read(RiseSums.of_tensors(total, keep_prob=self.keep_prob))
+
     def sums(
         self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, first: int = 0, chunk_size: int = 256
     ) -> RiseSums:
@@ -98,6 +102,21 @@ class Rise:
         Raises:
             DataError: the grid has more cells than the images have pixels.
         """
+        return self._sum(score_fn, explicands, baseline, seed=seed, masks=range(first, first + self.num_masks), chunk_size=chunk_size)
+
+    def _read(self, sums: RiseSums) -> Attributed:
+        if self.estimator == "petsiuk":
+            return Attributed(sums.attribution(centred=False), num_samples=sums.num_masks)
+        maps, halves, (height, width) = sums.attribution(), sums.halves(), sums.mask.shape[-2:]
+        return Attributed(
+            maps, sums.standard_error(maps), stepped_up_correlation(*halves), sums.num_masks, draw=(halves[0] - halves[1]) / 2,
+            dims=mask_directions(height, width, grid_size=self.grid_size, keep_prob=self.keep_prob),
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def _sum(
+        self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, masks: range, chunk_size: int
+    ) -> RiseSums:  # fmt: skip
         num, (height, width), device = len(explicands), explicands.shape[-2:], explicands.device
         side = min(height, width)
         if side < self.grid_size:
@@ -106,11 +125,11 @@ class Rise:
         own = [scores for _, scores in in_chunks(num, chunk_size, lambda rows: score_fn(explicands[rows], rows), device=device)]
         sums = RiseSums.empty(torch.cat(own).to(precise_dtype(device)).T.contiguous(), height, width, keep_prob=self.keep_prob)
         round_size = max(_ROUND, 2 * chunk_size // num)
-        for start in range(first, first + self.num_masks, round_size):
-            indices = torch.arange(start, min(start + round_size, first + self.num_masks), device=device)
-            masks = rise_masks(indices, seed=seed, height=height, width=width, grid_size=self.grid_size, keep_prob=self.keep_prob)
-            scores, chunk_size = _scores(score_fn, explicands, baseline, masks, chunk_size)
-            sums.add_(scores, masks, first=start)
+        for start in range(masks.start, masks.stop, round_size):
+            indices = torch.arange(start, min(start + round_size, masks.stop), device=device)
+            keep = rise_masks(indices, seed=seed, height=height, width=width, grid_size=self.grid_size, keep_prob=self.keep_prob)
+            scores, chunk_size = _scores(score_fn, explicands, baseline, keep, chunk_size)
+            sums.add_(scores, keep, first=start)
             if self._enough(sums, began=began):
                 break
         return sums

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from cocoa_pl.attributions.reliability import stepped_up_correlation
 from cocoa_pl.errors import ConfigError
 
 _TINY = 1e-12
+_ADDITIVE = ("num", "score", "square", "mask", "mask_square", "product")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,15 @@ class RiseSums:
             self.num + other.num, self.score + other.score, self.square + other.square, self.mask + other.mask,
             self.mask_square + other.mask_square, self.product + other.product, self.pivot, self.keep_prob,
         )  # fmt: skip
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What adds up, by name; the pivot does not, and the centred map needs none."""
+        return {name: getattr(self, name) for name in _ADDITIVE}
+
+    @staticmethod
+    def of_tensors(tensors: Mapping[str, Tensor], *, keep_prob: float) -> RiseSums:
+        """Sums from what :meth:`tensors` gave, or from totals of it, with a pivot of zero."""
+        return RiseSums(**tensors, pivot=torch.zeros_like(tensors["score"][0]), keep_prob=keep_prob)
 
     @property
     def num_masks(self) -> int:

@@ -7,7 +7,7 @@ the encoder. Sample s is a function of (seed, s), common to all explicands: a ba
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -21,40 +21,48 @@ Part = Callable[[Tensor, Tensor], Tensor]
 """Explicands (b,) and their samples (b,), samples in ascending order, to shares (K, b, ...)."""
 
 
-def sum_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int, device: torch.device) -> Tensor:
+def sum_over_samples(part: Part, *, num: int, samples: range, chunk_size: int, device: torch.device) -> Tensor:
     """Sum over samples of what ``part`` makes of every explicand, (K, N, ...); never more than one chunk of shares is held.
 
     Example:
         >>> share = lambda rows, samples: (10 * rows + samples)[None].float()
-        >>> sum_over_samples(share, num=2, num_samples=3, chunk_size=4, device=torch.device("cpu")).tolist()
+        >>> sum_over_samples(share, num=2, samples=range(3), chunk_size=4, device=torch.device("cpu")).tolist()
         [[3.0, 33.0]]
     """
     total: Tensor | None = None
-    for pairs, shares in in_chunks(num * num_samples, chunk_size, lambda pairs: part(pairs % num, pairs // num), device=device):
+    for rows, _, shares in _shares(part, num, samples, chunk_size, device):
         if total is None:
             total = shares.new_zeros(len(shares), num, *shares.shape[2:])
-        total.index_add_(1, pairs % num, shares)
+        total.index_add_(1, rows, shares)
     assert total is not None, "no explicands"
     return total
 
 
-def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int, device: torch.device) -> Attributed:
-    """Mean over independent samples, its standard error, and its reliability.
+def moments_over_samples(part: Part, *, num: int, samples: range, chunk_size: int, device: torch.device) -> Tensor:
+    """Sums (3, K, N, ...) over samples of the shares, of the shares of even samples less those of odd ones, and of their squares.
 
-    Reliability is the stepped-up correlation of the maps of even and odd samples. A single sample tells nothing of either.
+    Sums over different samples add up, and :func:`mean_of_moments` reads them.
     """
     precise = precise_dtype(device)
     sums: Tensor | None = None
-    for pairs, shares in in_chunks(num * num_samples, chunk_size, lambda pairs: part(pairs % num, pairs // num), device=device):
+    for rows, drawn, shares in _shares(part, num, samples, chunk_size, device):
         if sums is None:
             sums = torch.zeros(3, len(shares), num, *shares.shape[2:], dtype=precise, device=device)
         total, contrast, square = sums
-        rows, shares = pairs % num, shares.to(precise)
+        shares = shares.to(precise)
         total.index_add_(1, rows, shares)
-        sign = (1 - 2 * (pairs // num % 2)).to(precise).view(-1, *[1] * (shares.ndim - 2))
+        sign = (1 - 2 * (drawn % 2)).to(precise).view(-1, *[1] * (shares.ndim - 2))
         contrast.index_add_(1, rows, sign * shares)
         square.index_add_(1, rows, shares.square_())
     assert sums is not None, "no explicands"
+    return sums
+
+
+def mean_of_moments(sums: Tensor, *, num_samples: int) -> Attributed:
+    """Mean over samples 0 to ``num_samples`` - 1 from their moments (3, K, N, H, W), its standard error, and its reliability.
+
+    Reliability is the stepped-up correlation of the maps of even and odd samples. A single sample tells nothing of either.
+    """
     mean, contrast, square = sums / num_samples
     if num_samples == 1:
         return Attributed(mean.float(), num_samples=1)
@@ -64,6 +72,20 @@ def mean_over_samples(part: Part, *, num: int, num_samples: int, chunk_size: int
     even, odd = (num_samples + 1) // 2, num_samples // 2
     draw = ((mean + contrast) / even - (mean - contrast) / odd) * (num_samples / 4)  # half of how the maps of both differ
     return Attributed(mean.float(), variance.sqrt().float(), reliability, num_samples, draw=draw.float())
+
+
+def _shares(part: Part, num: int, samples: range, chunk_size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Explicands (b,), samples (b,) and the shares (K, b, ...) of each pass; of no sample one share of nothing, which has the shape."""
+
+    def call(pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows, drawn = pairs % num, pairs // num + samples.start
+        return rows, drawn, part(rows, drawn)
+
+    if not samples and num:
+        rows, drawn, shares = call(torch.zeros(1, dtype=torch.int64, device=device))
+        yield rows, drawn, torch.zeros_like(shares)
+    for _, made in in_chunks(num * len(samples), chunk_size, call, device=device):
+        yield made
 
 
 def counter_normal(seed: int, samples: Tensor, shape: torch.Size | tuple[int, ...], *, copies: int = 1) -> Tensor:

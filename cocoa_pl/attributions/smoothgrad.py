@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.copies import of_rows
 from cocoa_pl.attributions.gradients import Gradient
-from cocoa_pl.attributions.sampling import counter_normal, mean_over_samples
+from cocoa_pl.attributions.sampling import counter_normal, mean_of_moments, moments_over_samples
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.streaming import baseline_of
-from cocoa_pl.types import Attributed, Attribution, Baseline, ScoreFn, Scorer, Target
+from cocoa_pl.types import Attributed, Attribution, Baseline, Rows, ScoreFn
 
 
 @dataclass(frozen=True)
@@ -54,36 +56,28 @@ class SmoothGrad:
 
     def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
         """The maps with standard errors and reliability, both over the noise."""
+        everything = range(self.num_samples)
+        total = self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=everything)
+        return self.whole(total, explicands, baseline)
+
+    @property
+    def num_parts(self) -> int:
+        """Noisy copies, which processes can share out."""
+        return self.num_samples
+
+    def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
+        """Moments over some of the noisy copies; moments add up."""
         scale = self.noise * (explicands.amax(dim=(1, 2, 3), keepdim=True) - explicands.amin(dim=(1, 2, 3), keepdim=True))
         stream = derive_seed(seed, "smoothgrad")
 
         def part(rows: Tensor, samples: Tensor) -> Tensor:
             noise = counter_normal(stream, samples, explicands.shape[1:], copies=len(explicands))
             noisy = torch.addcmul(explicands[rows], scale[rows], noise)
-            return self.method(_of_rows(score_fn, rows), noisy, baseline_of(baseline, rows), seed=seed, chunk_size=chunk_size)
+            return self.method(of_rows(score_fn, rows), noisy, baseline_of(baseline, rows), seed=seed, chunk_size=chunk_size)
 
-        return mean_over_samples(
-            part, num=len(explicands), num_samples=self.num_samples, chunk_size=chunk_size, device=explicands.device
-        )  # fmt: skip
+        options: Any = {"num": len(explicands), "chunk_size": chunk_size, "device": explicands.device}
+        return {"moments": moments_over_samples(part, samples=samples, **options)}
 
-
-def _of_rows(score_fn: ScoreFn, rows: Tensor) -> ScoreFn:
-    """The score of copies: copy number i stems from the explicand rows[i]."""
-    if isinstance(score_fn, Scorer):
-        return Scorer(score_fn.encoder, _Copies(score_fn.target, rows))
-    return lambda images, copies: score_fn(images, rows[copies])
-
-
-@dataclass(frozen=True)
-class _Copies:
-    """A target for copies of explicands."""
-
-    target: Target
-    rows: Tensor
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.target.names
-
-    def __call__(self, reps: Tensor, copies: Tensor) -> Tensor:
-        return self.target(reps, self.rows[copies])
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline) -> Attributed:
+        """The maps of the moments over all noisy copies."""
+        return mean_of_moments(total["moments"], num_samples=self.num_samples)

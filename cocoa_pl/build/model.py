@@ -67,6 +67,8 @@ def _simclr(config: Config, *, image_size: int, mean: Sequence[float], std: Sequ
             validation=RepresentationQuality(reference=reference),
         )
     module = module.to(memory_format=torch.channels_last)
+    if config.trainer.precision == "64":
+        module = module.double()
     if model.compile:
         module.backbone.compile()
     return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from cocoa_pl.files import write_bytes
+
 _HEADER = ["step", "metric", "value"]
+BY_STEP = ("train/loss_step", "train/lr")
+"""Metrics whose step is the optimisation's; that of all others is the epoch."""
 
 
 class CsvLogger(Logger):
@@ -50,12 +55,22 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def keep_before(self, *, epoch: int, step: int) -> None:
-        """Drop what a killed run wrote after the checkpoint from which it is now resumed, at ``epoch`` and optimisation ``step``."""
+        """Drop what a killed run wrote after the checkpoint from which it is now resumed, at ``epoch`` and optimisation ``step``.
+
+        Raises:
+            OutputError: the file cannot be written anew; it stays as it was.
+        """
         if not self.path.exists():
             return
-        with self.path.open(newline="") as file:
-            rows = list(csv.reader(file))[1:]
-        by_step = ("train/loss_step", "train/lr")
-        kept = [row for row in rows if len(row) == 3 and int(row[0]) <= (step if row[1] in by_step else epoch)]
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows([_HEADER, *kept])
+        ends = dict.fromkeys(BY_STEP, step - 1)  # steps are counted from 0: with five done, the next is number 5
+        kept = [row for row in read_rows(self.path) if int(row[0]) <= ends.get(row[1], epoch)]
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([_HEADER, *kept])
+        write_bytes(self.path, text.getvalue().encode())
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The rows of a file of numbers, step, metric and value; what a killed process has left half-written is left out."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1].splitlines()[1:]
+    return [row for row in csv.reader(whole) if len(row) == len(_HEADER) and row[0].isdecimal()]

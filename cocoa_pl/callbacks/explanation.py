@@ -10,17 +10,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
 from cocoa_pl.callbacks.averaging import behind_averaging
-from cocoa_pl.callbacks.boards import boards_of
+from cocoa_pl.callbacks.boards import boards_of, plain_markdown
+from cocoa_pl.callbacks.finding import refuse_sharded
 from cocoa_pl.callbacks.pages import close_pages, open_pages
 from cocoa_pl.callbacks.pictures import Pictures
+from cocoa_pl.callbacks.team import team_of
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import CheckpointError, DivergedError
-from cocoa_pl.monitor import Alerts, Budget, Look, Monitor, Reading, Rows, RunHistory, Stopwatch, read, summarise
+from cocoa_pl.monitor import Alerts, Budget, Look, Monitor, Reading, RunHistory, Stopwatch, read, summarise
 
 Freeze = Callable[[pl.LightningModule], FrozenEncoder]
 """A Lightning module to the encoder in it, with its current weights."""
@@ -74,6 +75,7 @@ class ExplanationCallback(Callback):
         return self._monitor
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        refuse_sharded(trainer)
         trainer.callbacks = behind_averaging(self, trainer.callbacks)  # type: ignore[attr-defined]
         if not isinstance(self._monitor, Monitor):
             self._monitor = self._monitor(trainer, pl_module)
@@ -206,13 +208,11 @@ class ExplanationCallback(Callback):
     def _explain(
         self, trainer: pl.Trainer, encoder: FrozenEncoder, *, previous: Look | None = None, stopwatch: Stopwatch | None = None
     ) -> Look:  # fmt: skip
-        many = trainer.world_size > 1
-        num_masks = trainer.strategy.broadcast(self.budget.num_masks) if many else self.budget.num_masks
+        num_masks = self.budget.num_masks if trainer.world_size == 1 else trainer.strategy.broadcast(self.budget.num_masks)
         devices = [encoder.device] if encoder.device.type == "cuda" else []
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
             return self.monitor.look(
-                encoder, previous=previous, num_masks=num_masks, rank=trainer.global_rank, world_size=trainer.world_size,
-                gather=_gather if many else _alone, stopwatch=stopwatch,
+                encoder, previous=previous, num_masks=num_masks, team=team_of(trainer), stopwatch=stopwatch
             )  # fmt: skip
 
     def _warn(self, trainer: pl.Trainer, values: dict[str, float], epoch: int) -> None:
@@ -228,19 +228,8 @@ class ExplanationCallback(Callback):
             for alert in found:
                 print(f"warning: epoch {epoch}: {alert.text}", flush=True)
             for board in boards_of(trainer.loggers) if found else ():
-                board.text("explain/warnings", "\n\n".join(alert.text for alert in found), step=epoch)
+                board.text("explain/warnings", plain_markdown("\n\n".join(alert.text for alert in found)), step=epoch)
 
     def _finish_pictures(self) -> None:
         if self._pictures is not None and self.reading is not None:
             self._pictures.finish(self.reading, epochs=self.epochs)
-
-
-def _alone(rows: Rows) -> list[Rows]:
-    return [rows]
-
-
-def _gather(rows: Rows) -> list[Rows]:
-    """Every process's rows, in order of rank: the one meeting of a look."""
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, rows)
-    return parts

@@ -21,6 +21,7 @@ from cocoa_pl.errors import ConfigError
 FindEncoder = Callable[[Any], Callable[[Tensor], Any]]
 """A Lightning module to what encodes in it: a module, or a function of images."""
 
+_SHARDING = {"FSDPStrategy", "ModelParallelStrategy"}  # and DeepSpeed's in its third stage
 _WRAPPERS = (DataParallel, DistributedDataParallel)
 
 
@@ -78,6 +79,21 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     while isinstance(module, _WRAPPERS) or hasattr(module, "_orig_mod"):
         module = module.module if isinstance(module, _WRAPPERS) else module._orig_mod  # type: ignore[assignment]
     return module
+
+
+def refuse_sharded(trainer: pl.Trainer) -> None:
+    """See that every process of a trainer has the whole encoder.
+
+    Raises:
+        ConfigError: its strategy shares out the parameters.
+    """
+    strategy: Any = trainer.strategy
+    kinds = {kind.__name__ for kind in type(strategy).__mro__}  # by name, for some are of packages that are not installed
+    if kinds & _SHARDING or getattr(strategy, "zero_stage_3", False):
+        raise ConfigError(
+            f"strategy {type(strategy).__name__} shares out the encoder's parameters; every process explains with the whole encoder: "
+            "take strategy='ddp'"
+        )
 
 
 def own_loaders(trainer: Any) -> tuple[Any, Any]:

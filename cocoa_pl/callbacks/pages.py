@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cocoa_pl.callbacks.boards import Board, Logged, flat_options, guide
+from cocoa_pl.callbacks.boards import Board, Logged, flat_options, guide, plain_markdown
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.monitor import Look, Monitor
 from cocoa_pl.targets.statistics import hoeffding_error
@@ -38,7 +38,7 @@ def close_pages(
     reps = encoder.encode(given.gallery).cpu() if len(given.gallery) else None
     metrics = [*_FINAL, *(f"explain/{trace}/{name}" for trace in monitor.traces for name in ("gap", "drift_previous_corrected"))]
     for board in boards:
-        board.text("explain/summary", summary, step=epoch)
+        board.text("explain/summary", plain_markdown(summary), step=epoch)
         if reps is not None:
             labels = ["unknown" if label < 0 else given.class_names[label] for label in given.gallery_labels.tolist()]
             board.embedding("validation", reps, thumbnails=given.gallery, labels=labels, step=epoch)

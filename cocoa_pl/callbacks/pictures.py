@@ -121,7 +121,7 @@ class Pictures:
         shown = [kept[place] for place in spaced(len(kept), at_most=_STRIP_COLUMNS)]
         files = []
         for epoch in shown:
-            with np.load(self.folder / f"epoch-{epoch:04d}.npz") as file:
+            with np.load(self.folder / f"epoch-{epoch:04d}.npz", allow_pickle=False) as file:
                 files.append({name: file[name][: self.num_strips] for name in file.files if name != "epoch"})
         made = {}
         for index in range(min(self.num_strips, self.given.num_images)):

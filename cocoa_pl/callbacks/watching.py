@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cocoa_pl.augmentations.held_out import VIEWS
 from cocoa_pl.callbacks.averaging import averaged
 from cocoa_pl.callbacks.explanation import ExplanationCallback
-from cocoa_pl.callbacks.finding import FindEncoder, bare, find_encoder, loaders_of, own_loaders
+from cocoa_pl.callbacks.finding import FindEncoder, bare, find_encoder, loaders_of, own_loaders, refuse_sharded
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.loading import global_rng_restored
 from cocoa_pl.data.pool import Statistics, apart, pictures, read_pool
@@ -106,6 +106,7 @@ def watch(
     sizes = max(_POOL * num_explicands, num_gallery), foil_size + measure_foil + 2 * _MAX_CLASSES * (corpus_size + measure_corpus)
 
     def monitor(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Monitor:
+        refuse_sharded(trainer)
         with global_rng_restored():  # hooks that make datasets and loaders may draw
             val, train = _sources(
                 trainer, explained, compared, sizes=sizes, seed=seed, statistics=statistics, class_names=class_names

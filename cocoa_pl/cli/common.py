@@ -28,6 +28,7 @@ class _Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a script: an error of ours becomes one line and exit code 2, a warning one line."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported: a lost connection would fill a page
     warnings.formatwarning = lambda message, *_, **__: f"warning: {_one_line(message)}\n"
     try:
         main()

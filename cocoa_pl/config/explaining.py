@@ -52,7 +52,7 @@ class ExplainConfig:
     chunk_size: int | None = None
     """Images in one pass through the encoder; null chooses by their size, and halves when memory runs out."""
     precision: str = "32"
-    """Precision of explanations: 32, bf16 (faster, coarser: benchmarks/README.md), or auto: bf16 where the hardware has it."""
+    """Precision of explanations: 32, bf16 (faster, coarser: benchmarks/README.md), auto: bf16 where the hardware has it, 64: for checks."""
     num_strips: int = 4
     """Explicands that get a film strip."""
     num_gallery: int = 256
@@ -76,7 +76,7 @@ class ExplainConfig:
         if not self.attributions or len(set(self.attributions)) < len(self.attributions):
             raise ConfigError(f"explain.attributions={self.attributions}: must name at least one method, each once")
         one_of("explain.removal", self.removal, REMOVALS)
-        one_of("explain.precision", self.precision, ("auto", "32", "bf16"))
+        one_of("explain.precision", self.precision, ("auto", "32", "bf16", "64"))
         one_of("explain.space", self.space, ("reps", "projections"))
         if self.layer is not None and self.space == "projections":
             raise ConfigError(f"explain.layer={self.layer}: a layer of the backbone is explained by its reps; set explain.space=reps")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cocoa_pl.config.schema import Config
 from cocoa_pl.errors import ConfigError
+from cocoa_pl.trees import check_tree
+
+_MOST_BYTES = 2**16  # of a YAML file; all options with their defaults are 2 KB
+_DEEPEST = 8  # sections within sections
+_LONGEST = 120  # letters of a value in a message
+_YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)  # the last of tags such as !!int
 
 
 def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
@@ -35,13 +42,16 @@ def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Co
         cocoa_pl.errors.ConfigError: unknown option 'explain.num_mask'; did you mean 'explain.num_masks'? (see --help)
     """
     config = OmegaConf.structured(Config)
+    for layer in layers:
+        _check_layer(layer)
     for layer in (*layers, *map(_parse_override, overrides)):
         _check_keys(layer)
         for key, value in _leaves(layer):
+            _check_literal(key, value)
             try:
                 OmegaConf.update(config, key, value, merge=False)
             except OmegaConfBaseException as error:
-                raise ConfigError(f"{key}={value}: must be {_wanted(key)}") from error
+                raise ConfigError(f"{key}={_short(value)}: must be {_wanted(key)}") from error
     try:
         return cast(Config, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:  # '???' and '${...}' have a meaning in OmegaConf
@@ -55,11 +65,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ConfigError: missing, unreadable, not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = _parse(_read(Path(path)))
     except OSError as error:
-        raise ConfigError(f"--config {path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path}: not valid YAML ({' '.join(str(error).split())})") from error
+        raise ConfigError(f"--config {path}: cannot be read ({error.strerror or error})") from error
+    except _YAML_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"--config {path}: not valid YAML ({reason})") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -97,16 +108,85 @@ def option_type(key: str) -> Any:
     return kind
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and each where it is written: an alias can make a file of a page a tree of 10^9 values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            at = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "an alias (*name) is not read: write the value itself", at)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
+def _read(path: Path) -> str:
+    if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe waits for whoever writes into it
+        raise OSError("neither a file nor a folder")
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise OSError(f"more than {_MOST_BYTES} bytes, no config")
+    return content.decode()
+
+
+def _parse(text: str) -> Any:
+    content = yaml.load(text, Loader=_Loader)
+    check_tree(content)
+    return content
+
+
+def _check_layer(layer: Mapping[str, Any]) -> None:
+    """See that a mapping can be walked through; one of a checkpoint may hold anything.
+
+    Raises:
+        ConfigError: it is too large or too deep, or has no end.
+    """
+    try:
+        check_tree(layer)
+    except ValueError as error:
+        raise ConfigError(f"the options cannot be read: {error}") from error
+
+
+def _check_literal(key: str, value: Any) -> None:
+    """See that a value is one as it stands: nothing in it is looked up, in the environment or elsewhere.
+
+    Raises:
+        ConfigError: it refers to something else, or cannot be written down.
+    """
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str) and "${" in item:
+            raise ConfigError(f"{key}={_short(item)}: '${{' would refer to another value; must be the value itself")
+        if isinstance(item, str) and not _is_text(item):
+            raise ConfigError(f"{key}={_short(item)}: must be a text, without NUL and half characters")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a file may be called so; bytes that are no text are kept in names as Python keeps them."""
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+def _short(value: Any) -> str:
+    """A value as it is written, cut where it is long."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"'{text}': an option is written section.key=value, for instance optim.lr=1e-3 (see --help)")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{text}: the value is not valid YAML") from error
+        parsed = _parse(value)
+    except _YAML_ERRORS as error:
+        raise ConfigError(f"{_short(text)}: the value is not valid YAML") from error
     nested: Any = value if parsed is None and value not in {"null", "~", ""} else parsed
-    for part in reversed(key.strip().split(".")):
+    names = key.strip().split(".")
+    if len(names) > _DEEPEST:
+        raise ConfigError(f"unknown option '{_short(key)}'; see --help for all options")
+    for part in reversed(names):
         nested = {part: nested}
     return cast(dict[str, Any], nested)
 
@@ -126,11 +206,11 @@ def _check_keys(layer: Mapping[str, Any]) -> None:
             continue
         inside = [name for name in known if name.startswith(f"{key}.")]
         if inside:
-            raise ConfigError(f"{key}={value}: '{key}' is a section, its options are {', '.join(inside)}")
+            raise ConfigError(f"{key}={_short(value)}: '{key}' is a section, its options are {', '.join(inside)}")
         last = key.rpartition(".")[2]
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.7) or [name for name in known if name.endswith(f".{last}")]
         hint = f"did you mean '{near[0]}'? (see --help)" if near else "see --help for all options"
-        raise ConfigError(f"unknown option '{key}'; {hint}")
+        raise ConfigError(f"unknown option '{_short(key)}'; {hint}")
 
 
 def _wanted(key: str) -> str:

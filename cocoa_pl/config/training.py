@@ -138,9 +138,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         one_of("model.stem", self.stem, ("auto", "small", "large"))
-        between("model.width", self.width, 4, 256)
-        between("model.hidden_dim", self.hidden_dim, 1)
-        between("model.projection_dim", self.projection_dim, 2)
+        between("model.width", self.width, 8, 256)  # of fewer channels, oneDNN corrupts memory in the backward pass of channels-last layers
+        between("model.hidden_dim", self.hidden_dim, 1, 65_536)
+        between("model.projection_dim", self.projection_dim, 2, 65_536)
         between("model.temperature", self.temperature, 0, 10, open_low=True)
         between("model.ema_decay", self.ema_decay, 0, 0.99999)
         if not self.backbone.startswith("timm:"):
@@ -189,9 +189,9 @@ class TrainerConfig:
     num_nodes: int = 1
     """Machines."""
     strategy: str = "auto"
-    """auto or ddp."""
+    """auto or ddp: every process has the whole encoder, to explain its share with."""
     precision: str = "auto"
-    """auto, 32 or bf16; auto takes bf16 where the hardware computes it natively."""
+    """auto, 32, bf16, or 64: double, for checking; auto takes bf16 where the hardware computes it natively."""
     accumulate: int = 1
     """Batches whose gradients are added up before a step."""
     sync_batchnorm: bool = False
@@ -207,8 +207,13 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
-        one_of("trainer.strategy", self.strategy, ("auto", "ddp"))
-        one_of("trainer.precision", self.precision, ("auto", "32", "bf16"))
+        if self.strategy not in ("auto", "ddp"):
+            raise ConfigError(
+                f"trainer.strategy={self.strategy}: unknown; must be auto or ddp: every process explains by the whole encoder"
+            )
+        one_of("trainer.precision", self.precision, ("auto", "32", "bf16", "64"))
+        if self.precision == "64" and self.accelerator == "mps":
+            raise ConfigError("trainer.precision=64: mps has no double precision; take trainer.accelerator=cpu or gpu")
         one_of("trainer.stop_mode", self.stop_mode, ("max", "min"))
         between("trainer.stop_patience", self.stop_patience, 1)
         between("trainer.epochs", self.epochs, 1)
@@ -229,8 +234,11 @@ class CheckpointConfig:
     """How many of the best are kept."""
     keep_every_n_epochs: int = 0
     """Keep a checkpoint of every so many epochs, for explain.py to look at the whole run afterwards; 0 keeps none of them."""
+    every_n_minutes: float | None = 30
+    """Write last.ckpt within an epoch too when so many minutes have passed since the last checkpoint; null: at ends of epochs alone."""
 
     def __post_init__(self) -> None:
         one_of("checkpoint.mode", self.mode, ("max", "min"))
         between("checkpoint.top_k", self.top_k, 0)
         between("checkpoint.keep_every_n_epochs", self.keep_every_n_epochs, 0)
+        between("checkpoint.every_n_minutes", self.every_n_minutes, 0)

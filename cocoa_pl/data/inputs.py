@@ -20,7 +20,7 @@ from cocoa_pl.data.listing import Drawn, Entry, list_entries
 from cocoa_pl.data.source import Source
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.errors import DataError
-from cocoa_pl.pictures import read_picture, read_square, to_square
+from cocoa_pl.pictures import read_picture, read_square, require_regular, to_square
 
 
 class PictureSource(Source):
@@ -146,6 +146,7 @@ def content_digest(source: Source, index: int) -> str:
 
 def _file_digest(path: str | Path) -> str:
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -57,13 +57,20 @@ class EpochSampler(Sampler[Keys]):
         return self.num_images // self.batch_size
 
     def __iter__(self) -> Iterator[Keys]:
-        epoch = self.epoch
-        order = torch.randperm(self.num_images, generator=generator(self.seed, "order", epoch)).tolist()
+        epoch, order = self.epoch, self._order(self.epoch)
         share = self.batch_size // self.world_size
         first = self.skip[1] if self.skip[0] == epoch else 0
         for batch in range(first, len(self)):
             start = batch * self.batch_size + self.rank * share
             yield [(epoch, i) for i in order[start : start + share]]
+
+    def batch(self, epoch: int, index: int) -> list[int]:
+        """Ids of the images of a batch over all processes."""
+        return self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+
+    def _order(self, epoch: int) -> list[int]:
+        order: list[int] = torch.randperm(self.num_images, generator=generator(self.seed, "order", epoch)).tolist()
+        return order
 
 
 class SliceSampler(Sampler[Keys]):

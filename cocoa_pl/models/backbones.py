@@ -123,7 +123,7 @@ def check_wide_images(network: nn.Module, *, image_size: int) -> None:
     training = network.training
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            network.eval()(torch.zeros(1, 3, image_size, 2 * image_size))
+            network.eval()(torch.zeros(1, 3, image_size, 2 * image_size, dtype=next(network.parameters()).dtype))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError("explain.num_pairs: this backbone takes square images only; set explain.num_pairs=0") from error
     finally:

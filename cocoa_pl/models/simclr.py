@@ -50,6 +50,9 @@ class SimCLR(pl.LightningModule):
         self.optim = optim
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self._losses = torch.zeros(
+            2
+        )  # of the steps of this epoch: their sum, and how many there were; no buffer, which DDP would overwrite
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to representations (B, rep_dim)."""
@@ -58,10 +61,12 @@ class SimCLR(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """NT-Xent of the two views' projections, over the images of all processes."""
-        first, second = self.projection_head(self(torch.cat(batch.views))).float().chunk(2)
+        projections = self.projection_head(self(torch.cat(batch.views)))
+        first, second = projections.to(torch.promote_types(projections.dtype, torch.float32)).chunk(2)
         with torch.autocast(self.device.type, enabled=False):  # similarities of half precision would round the loss
             loss: Tensor = self.criterion(first, second)
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
+        self.log("train/loss_step", loss, on_step=True, prog_bar=True)  # of this process's rows; a sum over processes would cost each step
+        self._losses = self._losses.to(loss.device) + torch.stack([loss.detach().float(), torch.ones_like(loss, dtype=torch.float32)])
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -76,7 +81,27 @@ class SimCLR(pl.LightningModule):
             self.validation.reset()
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict(self._epoch_axis())
+        total, num = self._all_losses().tolist()
+        values = {"train/loss_epoch": total / num}
+        self.log_dict(values, logger=False)
+        for logger in self.trainer.loggers:  # now, for a run that is killed once its checkpoint is written does not come here again
+            logger.log_metrics(values, step=self.trainer.current_epoch + 1)
+        self._losses = torch.zeros(2)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an epoch's loss is the mean of, for a run that is saved in the middle of one."""
+        checkpoint["epoch_losses"] = self._all_losses().cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with them; one process has those of all."""
+        if "epoch_losses" in checkpoint and (self._trainer is None or self.trainer.is_global_zero):
+            self._losses = checkpoint["epoch_losses"]
+
+    def _all_losses(self) -> Tensor:
+        """(2,), over all processes."""
+        own = self._losses.to(self.device, copy=True)  # Lightning sums in place
+        total: Tensor = self.trainer.strategy.reduce(own, reduce_op="sum")
+        return total
 
     def _epoch_axis(self) -> dict[str, float]:
         """Lightning takes the value ``step`` as the horizontal axis of what is logged with it: epochs done, for values of an epoch."""

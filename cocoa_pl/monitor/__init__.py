@@ -2,9 +2,9 @@
 
 from cocoa_pl.monitor.alerts import Alert, Alerts
 from cocoa_pl.monitor.budget import Budget, Stopwatch
-from cocoa_pl.monitor.look import Gather, Look, Rows
+from cocoa_pl.monitor.look import Look
 from cocoa_pl.monitor.monitor import Monitor
 from cocoa_pl.monitor.reading import Reading, read
 from cocoa_pl.monitor.summary import RunHistory, summarise
 
-__all__ = ["Alert", "Alerts", "Budget", "Gather", "Look", "Monitor", "Reading", "Rows", "RunHistory", "Stopwatch", "read", "summarise"]
+__all__ = ["Alert", "Alerts", "Budget", "Look", "Monitor", "Reading", "RunHistory", "Stopwatch", "read", "summarise"]

@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.shared import share_out
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.explanation import Explanation
 from cocoa_pl.monitor.budget import Stopwatch
-from cocoa_pl.monitor.look import Rows
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, across, spread, squared_length
 from cocoa_pl.monitor.references import Directed, towards
 from cocoa_pl.registry import CONTROLS
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.sharing import ALONE, Team
+from cocoa_pl.streaming import baseline_of
 from cocoa_pl.targets import stack
-from cocoa_pl.types import Attribution, Baseline, Target
+from cocoa_pl.types import Attribution, Baseline, Rows, Target
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,18 @@ class Explained:
     num_samples: dict[str, int]
     dims: dict[str, float]
 
+    def of(self, places: Tensor, *, plain: Tensor) -> Explained:
+        """Of the rows at some places alone; ``plain`` are the places of original views, which ``fixed`` is of."""
+        rows = {
+            name: values[torch.isin(plain, places).to(values.device) if name.startswith("fixed/") else places.to(values.device)]
+            for name, values in self.rows.items()
+        }
+        return Explained(rows, baseline_of(self.baseline, places), self.num_samples, self.dims)
+
 
 def explain_with_noise(
     explainer: Explainer, images: Tensor, *, rows: Tensor, originals: Tensor, num_originals: int, reference: Directed,
-    previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch,
+    previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch, team: Team = ALONE,
 ) -> Explained:  # fmt: skip
     """Explain rows towards their directions, their contrasts and the directions of the look before.
 
@@ -51,6 +61,7 @@ def explain_with_noise(
         previous: suffix to directions (E, D); empty in a first look.
         seed: of masks and contrasts.
         stopwatch: told how long masking took.
+        team: who explains these rows together, each process some of the masks or steps; by default this process alone.
     """
     directions = reference.directions()
     suffixes, masks = list(directions), derive_seed(seed, "masks")
@@ -64,7 +75,7 @@ def explain_with_noise(
     masking = {name: method for name, method in methods.items() if name not in controls and name not in sketched}
 
     def run(chosen: Mapping[str, Attribution], target: Target, some: Tensor | None = None) -> Explanation:
-        own = Explainer(explainer.encoder, attributions=chosen, removal=explainer.removal, chunk_size=explainer.chunk_size)
+        own = Explainer(explainer.encoder, attributions=share_out(chosen, team), removal=explainer.removal, chunk_size=explainer.chunk_size)
         return own.explain(images if some is None else images[some], target, seed=masks)
 
     made, contrasted, fixed = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,10 +11,7 @@ from torch import Tensor
 
 from cocoa_pl.metrics.drift import NoisyMaps, signal_share
 from cocoa_pl.monitor.noise import noisy_maps
-
-Rows = dict[str, Tensor]
-Gather = Callable[[Rows], list[Rows]]
-"""Takes this process's rows, returns those of every process, in order of rank."""
+from cocoa_pl.types import Rows
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,14 @@ def suffix_of(trace: str) -> str:
     return trace[trace.index("-") :] if "-" in trace else ""
 
 
-def merge(parts: list[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows one after another; a part may lack a name."""
+    return {name: torch.cat([part[name] for part in parts if name in part]) for name in sorted({n for part in parts for n in part})}
+
+
+def merge(parts: Sequence[Rows]) -> Rows:
     """Rows of all processes in their order in the explain set."""
-    merged = {name: torch.cat([part[name] for part in parts if name in part]) for name in sorted({n for part in parts for n in part})}
+    merged = joined(parts)
     order = {index: merged.pop(index).argsort() for index in ("row", "plain", "pair")}
     index_of = {"fixed": "plain", "component": "plain", "gap_random": "plain", "two_object": "pair"}
     return {

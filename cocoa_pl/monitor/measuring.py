@@ -9,9 +9,9 @@ from torch import Tensor
 
 from cocoa_pl.attributions.controls import SmoothRandom
 from cocoa_pl.metrics.perturbation import perturbation_curves
-from cocoa_pl.monitor.look import Rows, suffix_of
+from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.rng import derive_seed
-from cocoa_pl.types import Attribution, Baseline, ScoreFn
+from cocoa_pl.types import Attribution, Baseline, Rows, ScoreFn
 
 AREAS = ("insertion_auc", "deletion_auc", "gap")
 _SMALL = 64  # side in pixels up to which the control has four cells a side

@@ -5,28 +5,30 @@ The callback and ``explain.py`` are two clients of :class:`Monitor`, which is wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.shared import share_out
 from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.errors import ConfigError, DataError
+from cocoa_pl.errors import ConfigError
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import cosine
 from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.metrics.localisation import half_preference
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
-from cocoa_pl.monitor.look import Gather, Look, Rows, merge
+from cocoa_pl.monitor.look import Look, joined, merge
 from cocoa_pl.monitor.measuring import AREAS, control_grid, measure_areas
 from cocoa_pl.monitor.references import References, towards
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.sharing import ALONE, Team
 from cocoa_pl.streaming import baseline_of
-from cocoa_pl.types import Attribution, Removal
+from cocoa_pl.types import Attribution, Removal, Rows
 
 
 @dataclass(frozen=True)
@@ -72,43 +74,41 @@ class Monitor:
         return max((method.num_masks for method in self.attributions.values() if hasattr(method, "num_masks")), default=None)
 
     def look(
-        self, encoder: FrozenEncoder, *, previous: Look | None = None, num_masks: int | None = None, rank: int = 0, world_size: int = 1,
-        gather: Gather = lambda rows: [rows], stopwatch: Stopwatch | None = None,
+        self, encoder: FrozenEncoder, *, previous: Look | None = None, num_masks: int | None = None, team: Team = ALONE,
+        stopwatch: Stopwatch | None = None,
     ) -> Look:  # fmt: skip
-        """Explain this process's share of the rows, meet the others in one gather, and return the whole look on every process.
+        """Explain this process's share of the rows, meet the others, and return the whole look on every process.
+
+        Every process has as many rows of its own; those left over are explained by all together, each some of the masks and steps.
 
         Args:
             encoder: what is looked at.
             previous: the look before, whose directions the encoder is also asked about: what changed in the encoder alone?
             num_masks: take only so many masks, the first of the sequence; None: as many as the methods ask for.
-            rank: of this process.
-            world_size: number of processes.
-            gather: the meeting.
+            team: the processes that look together.
             stopwatch: told how long masking took.
+
+        Raises:
+            DivergedError: the encoder's representations are not finite.
+            PeerError: another process failed.
         """
-        before = encoder.num_forwards
+        before, watch = encoder.num_forwards, stopwatch or Stopwatch()
         methods = {name: _fewer_masks(method, num_masks) for name, method in self.attributions.items()}
-        mine = torch.arange(len(self.explain_set.explicands))[rank::world_size]
-        own_pairs = torch.arange(len(self.explain_set.pairs))[rank::world_size]
-        own: Rows = {"row": mine, "plain": mine[mine < self.explain_set.num_images], "pair": own_pairs}
-        failure: Exception | None = None
-        explained, reference = None, None
-        try:
-            reference = References.encode(self.explain_set, encoder, self.chunk_size)
-            if len(mine):
-                explained = self._explain(encoder, methods, reference, mine, previous, stopwatch or Stopwatch())
-                own |= explained.rows | self._measure(encoder, reference, mine, explained)
-            own |= self._explain_pairs(encoder, methods, reference, own_pairs) if len(own_pairs) else {}
-        except Exception as error:  # the others wait in the gather: it is raised on every process after it
-            failure, own = error, {"error": torch.tensor(list(f"{type(error).__name__}: {error}".encode()), dtype=torch.uint8)}
-        own["num_forwards"] = torch.tensor([encoder.num_forwards - before])
-        parts = gather({name: value.cpu() for name, value in own.items()})
-        if failure is not None:
-            raise failure
-        for number, part in enumerate(parts):
-            if "error" in part:
-                raise DataError(f"process {number} could not explain its share: {bytes(part['error'].tolist()).decode()}")
-        assert reference is not None
+        with team.lockstep():
+            reference = References.encode(self.explain_set, encoder, self.chunk_size, team)
+            shares, told = [_no_rows()], list[Explained]()
+            for several, sharing, turn in _shares(len(self.explain_set.explicands), team):
+                told.append(self._explain(encoder, methods, reference, several, previous, watch, sharing))
+                mine = several[turn]
+                shares.append({"row": mine, "plain": mine[mine < self.explain_set.num_images]})
+                if len(mine):
+                    explained = told[-1].of(turn, plain=(several < self.explain_set.num_images).nonzero()[:, 0])
+                    shares[-1] |= explained.rows | self._measure(encoder, reference, mine, explained)
+            for pairs, sharing, turn in _shares(len(self.explain_set.pairs), team):
+                found = self._explain_pairs(encoder, methods, reference, pairs, sharing)
+                shares.append({"pair": pairs[turn]} | {name: values[turn.to(values.device)] for name, values in found.items()})
+            shares.append({"num_forwards": torch.tensor([encoder.num_forwards - before])})
+            parts = team.meet(joined([{name: values.cpu() for name, values in share.items()} for share in shares]))
         rows = merge(parts)
         foil = reference.foils[0]
         rows |= {"health": torch.tensor([collapse_level(foil), effective_rank(foil), float((foil >= 0).all())])}
@@ -118,9 +118,8 @@ class Monitor:
             draws={trace: rows.pop(f"draw/{trace}") for trace in self.traces},
             fixed={trace: rows.pop(f"fixed/{trace}") for trace in self.traces if f"fixed/{trace}" in rows},
             directions={suffix: each.cpu() for suffix, each in reference.directions().items()},
-            num_samples={name: method.num_masks for name, method in methods.items() if hasattr(method, "num_masks")}
-            if explained is None else explained.num_samples,
-            dims={} if explained is None else explained.dims,
+            num_samples=told[0].num_samples,
+            dims=told[0].dims,
             num_masks=num_masks,
             num_forwards=int(rows.pop("num_forwards").sum()),
             rows=rows,
@@ -128,13 +127,14 @@ class Monitor:
 
     def _explain(
         self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], reference: References, rows: Tensor, previous: Look | None,
-        stopwatch: Stopwatch,
+        stopwatch: Stopwatch, team: Team,
     ) -> Explained:  # fmt: skip
         given = self.explain_set
         return explain_with_noise(
             Explainer(encoder, attributions=methods, removal=self.removal, chunk_size=self.chunk_size),
             given.explicands[rows].to(encoder.device), rows=rows, originals=rows % given.num_images, num_originals=given.num_images,
             reference=reference, previous={} if previous is None else previous.directions, seed=self.seed, stopwatch=stopwatch,
+            team=team,
         )  # fmt: skip
 
     def _measure(self, encoder: FrozenEncoder, reference: References, rows: Tensor, explained: Explained) -> Rows:
@@ -169,11 +169,13 @@ class Monitor:
         """Cells of the smooth random map: those of RISE, or what would suit it."""
         return control_grid(self.attributions, self.explain_set.explicands.shape[-1])
 
-    def _explain_pairs(self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], reference: References, pairs: Tensor) -> Rows:
+    def _explain_pairs(
+        self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], reference: References, pairs: Tensor, team: Team
+    ) -> Rows:  # fmt: skip
         """Two-object test: does the map towards the left (right) object's class lie on the left (right) half?"""
         images = self.explain_set.pairs[pairs].to(encoder.device)
         target, names = reference.pair_targets(self.explain_set.pair_labels[pairs], self.pair_targets, encoder, images, self.chunk_size)
-        explainer = Explainer(encoder, attributions=methods, removal=self.removal, chunk_size=self.chunk_size)
+        explainer = Explainer(encoder, attributions=share_out(methods, team), removal=self.removal, chunk_size=self.chunk_size)
         maps = explainer.explain(images, target, seed=derive_seed(self.seed, "masks")).attributions
         out: Rows = {}
         for method, found in maps.items():
@@ -183,6 +185,19 @@ class Monitor:
                 correct = sides[0] if len(sides) == 1 else (sides[0] + 1 - sides[1]) / 2
                 out[f"two_object/{method}/{name}"] = correct
         return out
+
+
+def _no_rows() -> Rows:
+    return {name: torch.empty(0, dtype=torch.int64) for name in ("row", "plain", "pair")}
+
+
+def _shares(num: int, team: Team) -> Iterator[tuple[Tensor, Team, Tensor]]:
+    """What this process does of ``num`` things: which of them, with whom, and at which places the answer is this process's to give."""
+    own, left = team.split(num)
+    if len(own):
+        yield own, ALONE, torch.arange(len(own))
+    if len(left):
+        yield left, team, torch.tensor(team.turns(len(left)), dtype=torch.int64)
 
 
 def _fewer_masks(method: Any, num_masks: int | None) -> Attribution:

@@ -15,6 +15,7 @@ from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import DivergedError
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs, rows_of
 from cocoa_pl.registry import TARGETS
+from cocoa_pl.sharing import ALONE, Team
 from cocoa_pl.targets import DirectionTarget, cocoa, stack
 from cocoa_pl.targets.base import normalize
 from cocoa_pl.types import Target
@@ -41,20 +42,18 @@ class References:
     corpora: tuple[Tensor, Tensor]  # explaining and measuring, (L, M, D) each
 
     @staticmethod
-    def encode(given: ExplainSet, encoder: FrozenEncoder, chunk_size: int | None) -> References:
-        """Encode them; every process does, so that none waits for another.
+    def encode(given: ExplainSet, encoder: FrozenEncoder, chunk_size: int | None, team: Team = ALONE) -> References:
+        """Encode them, every process of a team its share, and meet.
 
         Raises:
-            DivergedError: a representation is not finite.
+            DivergedError: a representation is not finite; in every process, for all have the same ones.
+            PeerError: another process failed.
         """
-        originals = encoder.encode(given.explicands[: given.num_images], chunk_size=chunk_size)
-        foils = tuple(encoder.encode(images, chunk_size=chunk_size) for images in (given.foil, given.measure_foil))
-        corpora = [originals.new_zeros(0, 0, originals.shape[1])] * 2
-        if given.classes:
-            corpora = [
-                encoder.encode(images.flatten(0, 1), chunk_size=chunk_size).reshape(*images.shape[:2], -1)
-                for images in (given.corpora, given.measure_corpora)
-            ]
+        both = (given.corpora, given.measure_corpora) if given.classes else ()
+        sets = [given.explicands[: given.num_images], given.foil, given.measure_foil, *(images.flatten(0, 1) for images in both)]
+        originals, *reps = _encode_all(sets, encoder, chunk_size, team)
+        foils, corpora = reps[:2], [own.reshape(*images.shape[:2], -1) for own, images in zip(reps[2:], both, strict=True)]
+        corpora = corpora or [originals.new_zeros(0, 0, originals.shape[1])] * 2
         if not all(bool(torch.isfinite(reps).all()) for reps in (originals, *foils, *corpora)):
             raise DivergedError("the encoder's representations hold NaN or infinite values; training has diverged")
         labels = None if given.labels is None else torch.tensor([given.classes.index(label) for label in given.labels.tolist()])
@@ -102,6 +101,22 @@ class References:
             else:
                 made.append((kind, make(explicand_reps=own, **others)))
         return stack([target for _, target in made]), [kind for kind, _ in made]
+
+
+def _encode_all(sets: Sequence[Tensor], encoder: FrozenEncoder, chunk_size: int | None, team: Team) -> list[Tensor]:
+    """Representations of each set of images, of all of which every process encodes a span."""
+    sizes = [len(images) for images in sets]
+    ends = torch.tensor(sizes).cumsum(0).tolist()
+    span = team.span(sum(sizes))
+    shares = [
+        images[max(0, span.start - (end - len(images))) : max(0, span.stop - (end - len(images)))]
+        for images, end in zip(sets, ends, strict=True)
+    ]
+    own = [encoder.encode(images, chunk_size=chunk_size) for images in shares if len(images)]
+    if team.size > 1:
+        parts = team.meet({"reps": torch.cat(own)} if own else {})
+        own = [part["reps"].to(encoder.device) for part in parts if "reps" in part]
+    return list(torch.split(torch.cat(own), sizes))
 
 
 def towards(directions: Mapping[str, Tensor], images: Tensor) -> DirectionTarget:

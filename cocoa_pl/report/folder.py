@@ -7,6 +7,7 @@ from pathlib import Path
 from cocoa_pl.report.findings import Findings
 from cocoa_pl.report.html import write_html
 from cocoa_pl.report.pictures import MaskOf, write_pictures
+from cocoa_pl.report.portable import portable
 from cocoa_pl.report.summary import summary
 from cocoa_pl.report.tables import write_attributions, write_metrics, write_report_json
 
@@ -18,9 +19,12 @@ _MOST_PICTURES = 1000  # that get PNGs
 def write_report(folder: Path, findings: Findings, *, mask_of: MaskOf) -> None:
     """Write ``report.html``, ``report.json``, ``metrics.csv``, ``attributions.npz``, ``heatmaps/`` and ``masks/``, and print a summary.
 
+    None of them names an absolute path.
+
     Raises:
         OutputError: the folder cannot be written to.
     """
+    findings = portable(findings)
     write_attributions(folder / "attributions.npz", findings)
     write_metrics(folder / "metrics.csv", findings)
     num = write_pictures(folder, findings, mask_of=mask_of, max_pictures=_MOST_PICTURES)

@@ -1,4 +1,4 @@
-"""Whose error it is: what an encoder raises is the user's to mend, and needs no traceback; what we raise by mistake does."""
+"""Whose error it is: what an encoder or a checkpoint brings about is the user's to mend, and needs no traceback; our own mistakes do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pytorch_lightning.trainer.connectors import checkpoint_connector
+
 import cocoa_pl
 from cocoa_pl import encoding
-from cocoa_pl.errors import DataError
+from cocoa_pl.errors import CheckpointError, CocoaError, DataError
 from cocoa_pl.models.sources import wrappers
 from cocoa_pl.models.sources.opened import one_line
 
@@ -30,6 +32,28 @@ def encoder_errors() -> Iterator[None]:
         if not (_in_an_encoder(error) or (isinstance(error, RuntimeError) and "modified by an inplace operation" in str(error))):
             raise
         raise DataError(f"the encoder raised {one_line(error)}") from error
+
+
+@contextmanager
+def restoring_errors(path: Path | None) -> Iterator[None]:
+    """Turn what goes wrong while Lightning puts the state of a checkpoint back into one line.
+
+    Raises:
+        CheckpointError: the state does not fit the run.
+    """
+    try:
+        yield
+    except CocoaError:
+        raise
+    except Exception as error:
+        if path is None or not _while_restoring(error):
+            raise
+        raise CheckpointError(f"{path}: its state does not fit the run, or is damaged ({one_line(error)})") from error
+
+
+def _while_restoring(error: Exception) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.filename == checkpoint_connector.__file__ and ("restore" in frame.name or "resume" in frame.name) for frame in frames)
 
 
 def _in_an_encoder(error: Exception) -> bool:

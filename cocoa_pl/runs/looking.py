@@ -13,14 +13,15 @@ from cocoa_pl.asking.quality import Qualities, target_quality
 from cocoa_pl.build import (
     build_explain_set,
     build_monitor,
+    build_predictor,
     build_reference,
     build_splits,
-    device_type,
     freeze,
     open_encoder,
     restore_module,
 )
 from cocoa_pl.build.encoders import file_digest
+from cocoa_pl.callbacks.working import in_team
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, load_config, to_dict
 from cocoa_pl.data.explain_set import ExplainSet
@@ -30,6 +31,7 @@ from cocoa_pl.monitor import Look, Monitor, Reading, read
 from cocoa_pl.report.findings import Findings, Frame
 from cocoa_pl.report.looks import findings_of_looks
 from cocoa_pl.runs.opening import distinct_titles, options_of
+from cocoa_pl.sharing import Team
 
 _NO_PART_OF_MAPS = (
     "num_strips", "num_gallery", "every_n_epochs", "budget_share", "reference", "region", "num_pairs", "pair_targets", "curve_steps",
@@ -52,6 +54,11 @@ def look(request: Request) -> Looked:
     Raises:
         CocoaError: a checkpoint or the run's data cannot be used.
     """
+    trainer = build_predictor(load_config(overrides=request.overrides), [])  # the run's may have been another machine
+    return in_team(trainer, lambda team, device: _look_at_all(request, team, device))
+
+
+def _look_at_all(request: Request, team: Team, device: torch.device) -> Looked:
     paths = list(request.checkpoints)
     heads = _one_run(paths)
     paths = sorted(heads, key=lambda path: heads[path][0]) if request.series else paths[:1]
@@ -59,7 +66,6 @@ def look(request: Request) -> Looked:
     splits = build_splits(config)
     given = build_explain_set(config, splits)
     monitor = build_monitor(config, given)
-    device = torch.device(device_type(config))
     readings, frames, qualities, notes = list[Reading](), list[Frame](), list[Qualities](), list[str]()
     plans = [(path, request.untrained) for path in paths]
     if request.series:
@@ -67,7 +73,7 @@ def look(request: Request) -> Looked:
     start: Look | None = None
     for path, untrained in plans:
         before = readings[-1].look if readings else None
-        one = _look(path, config, monitor, before, start, untrained=untrained, device=device, asked_reference=config.explain.reference)
+        one = _look(path, config, monitor, before, start, untrained=untrained, device=device, team=team)
         readings.append(one.reading)
         frames.append(one.frame)
         qualities.append(one.quality)
@@ -77,7 +83,7 @@ def look(request: Request) -> Looked:
         if other.image_size != splits.image_size:
             raise ConfigError(f"--against {request.against}: sees images of {other.image_size} px, the run's are {splits.image_size} px")
         encoder = other.on(device)
-        seen = monitor.look(encoder, previous=readings[-1].look, num_masks=readings[-1].look.num_masks)
+        seen = monitor.look(encoder, previous=readings[-1].look, num_masks=readings[-1].look.num_masks, team=team)
         reading = read(given, seen, previous=readings[-1].look)
         readings.append(reading)
         frames.append(Frame(other.title, other.about, reading.scalars))
@@ -102,10 +108,10 @@ class _Look:
 
 def _look(
     path: Path, config: Config, monitor: Monitor, before: Look | None, start: Look | None, *, untrained: bool, device: torch.device,
-    asked_reference: str | None,
+    team: Team,
 ) -> _Look:  # fmt: skip
     """One checkpoint, beside the looks that it holds and the one before it in this report."""
-    checkpoint, given = read_checkpoint(path), monitor.explain_set
+    checkpoint, given, asked_reference = read_checkpoint(path), monitor.explain_set, config.explain.reference
     module = restore_module(checkpoint, config, path=path, untrained=untrained)
     earlier = _earlier_looks(checkpoint, monitor.traces, given, now=to_dict(config))
     now = earlier.get("start") if untrained else earlier.pop("current", None)
@@ -113,11 +119,11 @@ def _look(
         earlier = {}
     num_masks = None if now is None else now.num_masks
     encoder = freeze(module, config, device=device)
-    seen = monitor.look(encoder, previous=earlier.get("previous", before), num_masks=num_masks)
-    if asked_reference != checkpoint["cocoa_pl"]["config"]["explain"]["reference"]:
+    seen = monitor.look(encoder, previous=earlier.get("previous", before), num_masks=num_masks, team=team)
+    if asked_reference != load_config(checkpoint["cocoa_pl"]["config"]).explain.reference:
         earlier.pop("reference", None)
     if asked_reference is not None and "reference" not in earlier:
-        earlier["reference"] = monitor.look(build_reference(config, Path(asked_reference))(device), num_masks=num_masks)
+        earlier["reference"] = monitor.look(build_reference(config, Path(asked_reference))(device), num_masks=num_masks, team=team)
     shown: dict[str, Look | None] = {"previous": before, "start": start} if before is not None else {**earlier}
     reading = read(given, seen, **shown)
     scalars = read(given, seen, **earlier).scalars if before is not None and earlier else reading.scalars
@@ -142,7 +148,7 @@ def _one_run(paths: Sequence[Path]) -> dict[Path, tuple[int, dict[str, Any]]]:
         step, config = int(checkpoint["global_step"]), checkpoint["cocoa_pl"]["config"]
         first = next(iter(heads.values()), (0, config))[1]
         for section in ("data", "model", "explain"):
-            if config[section] != first[section]:
+            if config.get(section) != first.get(section):
                 raise CheckpointError(f"{path}: is of another run than {next(iter(heads))}: its {section} options differ")
         if step not in {known for known, _ in heads.values()}:
             heads[path] = step, config
@@ -171,7 +177,7 @@ def _earlier_looks(checkpoint: dict[str, Any], traces: Sequence[str], given: Exp
     states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, dict) and "looks" in state]
     if not states or states[0]["ids"] != given.ids.tolist():
         return {}
-    before = checkpoint["cocoa_pl"]["config"]
+    before = to_dict(load_config(checkpoint["cocoa_pl"]["config"]))
     looks = {name: Look.unpack(packed) for name, packed in states[0]["looks"].items()}
     shape = tuple(given.explicands.shape)
     same = [all(t in look.attributions and len(look.attributions[t]) == shape[0] for t in traces) for look in looks.values()]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
@@ -19,20 +19,19 @@ from cocoa_pl.build import (
     resolve_precision,
 )
 from cocoa_pl.callbacks.checkpointing import Stopped
+from cocoa_pl.callbacks.rewinding import Rewind
+from cocoa_pl.callbacks.signals import requeue
 from cocoa_pl.config import Config, to_dict, to_yaml
-from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
+from cocoa_pl.errors import CheckpointError, ConfigError, DivergedError
 from cocoa_pl.files import require_folder, write_bytes
 from cocoa_pl.models.backbones import check_wide_images
-from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.runs.blaming import restoring_errors
+from cocoa_pl.runs.failing import training_errors
 from cocoa_pl.runs.quiet import quiet
+from cocoa_pl.runs.resuming import Origin, clear, origin_of, refuse_changes
 
-_FREE_ON_RESUME = (
-    "run.root", "run.name", "data.root", "data.num_workers", "data.download", "checkpoint.", "trainer.epochs", "trainer.accelerator",
-    "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.progress_bar", "model.compile", "explain.num_strips",
-    "explain.num_gallery", "run.logger",
-)  # fmt: skip
-_INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
+_ENDED_BY_SIGNAL = 128  # a shell adds it to the number of the signal that ended a program
 
 
 def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
@@ -40,76 +39,68 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
 
     Args:
         config: every option.
-        resume: a checkpoint; the run goes on in its folder.
+        resume: a checkpoint, with which the run goes on in its folder; or a run's folder: goes on with the newest checkpoint that is whole,
+            and begins there where there is none yet.
 
     Raises:
-        CocoaError: data, checkpoint or folder cannot be used; nothing was changed.
+        CocoaError: data, checkpoint or folder cannot be used, and nothing was changed; or training had to stop, and is saved.
+        SystemExit: a signal asked to stop, and the run is saved.
     """
     quiet()
     keep_freed_memory()
     resolve_precision(config)
-    checkpoint = read_checkpoint(resume) if resume else None
-    if checkpoint is not None:
-        _refuse_changes(checkpoint["cocoa_pl"]["config"], to_dict(config))
+    # the other processes of a distributed run write nothing, wherever they think the folder is
+    # (until the trainer is there, Lightning knows no rank of a node that a person started by NODE_RANK)
+    writes = getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    origin = origin_of(resume, tell=writes) if resume else None
+    if origin is not None:
+        refuse_changes(origin.config, to_dict(config))
     splits = build_splits(config)
     datamodule = build_datamodule(config, splits)
     module = build_module(config, splits, datamodule)
     if config.explain.enabled and config.explain.num_pairs:
         check_wide_images(module.backbone, image_size=splits.image_size)
-    writes = (
-        getattr(rank_zero_only, "rank", 0) == 0
-    )  # the other processes of a distributed run write nothing, wherever they think the folder is
-    folder = resume.parent if resume else new_folder(Path(config.run.root), config.run.name) if writes else Path(config.run.root)
+    folder = origin.folder if origin else new_folder(Path(config.run.root), config.run.name) if writes else Path(config.run.root)
+    if writes:
+        require_folder(folder)
     try:
-        trainer, csv_logger = build_trainer(config, splits, require_folder(folder) if writes else folder)
+        trainer, _ = build_trainer(config, splits, folder)
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"trainer.*: {str(error).splitlines()[0]}") from error
+    if origin is not None:
+        _rewind(origin, trainer, writes=writes)
     if writes:
         write_bytes(folder / "config.yaml", to_yaml(config).encode())
         print(f"{folder}: {len(splits.train)} training and {len(splits.val)} validation images of {splits.name}", flush=True)
-    if checkpoint is not None:
-        csv_logger.keep_before(epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
     pl.seed_everything(derive_seed(config.run.seed, "global") % 2**32, verbose=False)
+    path = None if origin is None else origin.path
     try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
-    except MisconfigurationException as error:
-        if "ModelCheckpoint(monitor=" not in str(error):
+        with training_errors(config, trainer, folder), restoring_errors(path):
+            trainer.fit(module, datamodule=datamodule, ckpt_path=path, weights_only=True)
+    except DivergedError:
+        if writes:
             raise
-        known = [name for name in trainer.callback_metrics if name.startswith(("val/", "explain/", "train/"))]
-        raise ConfigError(
-            f"checkpoint.monitor={config.checkpoint.monitor}: no such metric; {choices_hint(config.checkpoint.monitor or '', known)}"
-        ) from error
-    except RuntimeError as error:
-        if "Early stopping conditioned on metric" not in str(error):
-            raise
-        known = [name for name in trainer.callback_metrics if name.startswith(("val/", "explain/", "train/"))]
-        wanted = config.trainer.stop_monitor or ""
-        raise ConfigError(f"trainer.stop_monitor={wanted}: no such metric; {choices_hint(wanted, known)}") from error
-    except Stopped:
+        raise SystemExit(2) from None  # all processes have met it; one says so
+    except Stopped as stopped:
         if writes:
             print(f"stopped at step {trainer.global_step}; to go on: python train.py --resume {folder}", flush=True)
-        raise SystemExit(_INTERRUPTED) from None
+            if stopped.signum == signal.SIGUSR1:
+                requeue()
+        raise SystemExit(_ENDED_BY_SIGNAL + stopped.signum) from None
     return trainer
 
 
-def _refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """A resumed run is the same run: only what cannot change its numbers may differ.
-
-    Raises:
-        ConfigError: the first option that differs, with both values.
-    """
-    then = dict(_flat(before))
-    for key, value in _flat(now):
-        if not key.startswith(_FREE_ON_RESUME) and key in then and then[key] != value:
-            raise ConfigError(f"{key}={value}: the run to resume has {then[key]}; leave it out, or start a new run")
-
-
-def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in section.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+def _rewind(origin: Origin, trainer: pl.Trainer, *, writes: bool) -> None:
+    """Take a run's folder back to where the run goes on, and say so where that is not what one expects."""
+    if writes:
+        if origin.path is None and origin.config:
+            print(f"{origin.folder}: was ended before its first checkpoint, and begins again", flush=True)
+        elif origin.place[0] == trainer.max_epochs:
+            print(f"{origin.folder}: has been trained for all its {trainer.max_epochs} epochs; more: trainer.epochs", flush=True)
+        clear(origin)
+    if origin.path is not None:
+        epoch, step = origin.place
+        trainer.callbacks.insert(0, Rewind(origin.folder, epoch=epoch, step=step))  # type: ignore[attr-defined]
 
 
 def new_folder(root: Path, name: str) -> Path:

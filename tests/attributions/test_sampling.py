@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from cocoa_pl.attributions.sampling import counter_normal, mean_over_samples, sum_over_samples
+from cocoa_pl.attributions.sampling import counter_normal, mean_of_moments, moments_over_samples, sum_over_samples
+from cocoa_pl.types import Attributed
 
 CPU = torch.device("cpu")
+
+
+def mean_over_samples(part: Any, *, num_samples: int, **options: Any) -> Attributed:
+    return mean_of_moments(moments_over_samples(part, samples=range(num_samples), **options), num_samples=num_samples)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 4, 1000])
@@ -22,9 +29,9 @@ def test_sums_and_means_equal_numpy(chunk_size: int) -> None:
         sizes.append(len(rows))
         return values[:, rows, samples]
 
-    options = {"num": 2, "num_samples": 7, "chunk_size": chunk_size, "device": CPU}
-    np.testing.assert_allclose(sum_over_samples(part, **options).numpy(), values.numpy().sum(2), rtol=1e-6)
-    got = mean_over_samples(part, **options)
+    options: dict[str, Any] = {"num": 2, "chunk_size": chunk_size, "device": CPU}
+    np.testing.assert_allclose(sum_over_samples(part, samples=range(7), **options).numpy(), values.numpy().sum(2), rtol=1e-6)
+    got = mean_over_samples(part, num_samples=7, **options)
     assert max(sizes) <= chunk_size
     slow = values.double().numpy()
     np.testing.assert_allclose(got.maps.numpy(), slow.mean(2), rtol=1e-6)

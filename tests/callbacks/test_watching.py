@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Subse
 from cocoa_pl import ExplanationCallback, FrozenEncoder
 from cocoa_pl.data.pool import read_pool
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.monitor import Monitor
+from cocoa_pl.monitor import Look, Monitor
+from tests.teams import in_team
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -601,20 +601,13 @@ def test_more_processes_than_there_is_to_share(
     """No pairs, four rows: every process still meets the others, and has what one process alone has."""
     callback, module = quick_watch(), own_module()
     monitor = monitor_of(callback, quick_trainer(callback), module, loader())
-    parts: list[dict[str, Tensor]] = []
-
-    def gather(rows: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-        parts.append(rows)
-        return parts
-
     alone = monitor.look(callback.encoder(module))
-    for rank in range(world_size - 1):
-        with contextlib.suppress(KeyError, RuntimeError):  # the others' rows are not there yet
-            monitor.look(callback.encoder(module), rank=rank, world_size=world_size, gather=gather)
-    together = monitor.look(callback.encoder(module), rank=world_size - 1, world_size=world_size, gather=gather)
-    for trace, maps in alone.attributions.items():
-        torch.testing.assert_close(together.attributions[trace], maps)
-    assert together.num_samples == alone.num_samples
+    encoders = [callback.encoder(module) for _ in range(world_size)]
+    for together in in_team(world_size, lambda team: monitor.look(encoders[team.rank], team=team)):
+        assert isinstance(together, Look), together
+        for trace, maps in alone.attributions.items():
+            torch.testing.assert_close(together.attributions[trace], maps)
+        assert together.num_samples == alone.num_samples
 
 
 def test_a_resumed_run_goes_on(tmp_path: Path, own_module: Make, loader: Make, quick_watch: Watch, quick_trainer: Make) -> None:

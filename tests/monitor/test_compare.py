@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +16,10 @@ from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.splits import scenes_splits
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.metrics.agreement import spearman
-from cocoa_pl.monitor import Look, Monitor, Rows
+from cocoa_pl.monitor import Look, Monitor
 from cocoa_pl.monitor.compare import by_explicand, compare, pooled_drift
 from cocoa_pl.removal import Black
+from tests.teams import in_team
 
 METHODS: dict[str, Any] = {
     "integrated_gradients": IntegratedGradients(num_steps=3), "rise": Rise(num_masks=32, grid_size=2),
@@ -174,35 +174,19 @@ def test_noise_of_a_look_is_that_of_looks_with_other_masks(given: ExplainSet) ->
     assert float(looks[0].rows["references/random"].abs().max()) == 0
 
 
-class _Met(Exception):
-    pass
-
-
-def share_of(look: Callable[..., Look], *, rank: int) -> Rows:
-    """What a process brings to the meeting."""
-    brought: list[Rows] = []
-
-    def gather(rows: Rows) -> list[Rows]:
-        brought.append(rows)
-        raise _Met
-
-    with pytest.raises(_Met):
-        look(encoder(seed=1), rank=rank, world_size=2, gather=gather)
-    return brought[0]
-
-
-def test_a_look_shared_by_two_processes_is_the_look_of_one(given: ExplainSet) -> None:
-    before = monitor(given).look(encoder())
+@pytest.mark.parametrize("size", [2, 3, 7, 11], ids=["even", "odd", "some rows left over", "more processes than rows"])
+def test_a_look_shared_by_processes_is_the_look_of_one(given: ExplainSet, size: int) -> None:
+    before, encoders = monitor(given).look(encoder()), [encoder(seed=1) for _ in range(size)]
 
     def look(*args: Any, **options: Any) -> Look:
         return monitor(given).look(*args, previous=before, num_masks=24, **options)
 
-    whole, other = look(encoder(seed=1)), share_of(look, rank=1)
-    shared = look(encoder(seed=1), rank=0, world_size=2, gather=lambda rows: [rows, other])
+    whole, (shared, *_) = look(encoder(seed=1)), in_team(size, lambda team: look(encoders[team.rank], team=team))
+    assert isinstance(shared, Look), shared
     for part, one in whole.pack().items():
         two = getattr(shared, part)
         if part == "num_forwards":
-            assert two > one  # both encode the references
+            assert two >= one  # of rows that all explain together, every process scores the originals
         elif isinstance(one, dict):
             assert one.keys() == two.keys()
             for name, value in one.items():

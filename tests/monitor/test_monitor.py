@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from cocoa_pl.attributions import Rise
 from cocoa_pl.build import build_explain_set, build_splits, load_encoder
 from cocoa_pl.config import Config
 from cocoa_pl.data.explain_set import ExplainSet
-from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.monitor import Monitor, Rows
+from cocoa_pl.errors import ConfigError, PeerError
+from cocoa_pl.monitor import Look, Monitor
 from cocoa_pl.removal import Black
+from cocoa_pl.sharing import Team
+from tests.teams import in_team
 
 
 @pytest.fixture
@@ -33,22 +34,16 @@ class Broken:
 
 
 def test_a_process_that_fails_still_meets_the_others_and_then_raises(given: ExplainSet, smoke_run: Path) -> None:
-    monitor, met = Monitor(given, attributions={"broken": Broken()}, removal=Black()), []
+    encoders = [load_encoder(smoke_run) for _ in range(2)]
 
-    def gather(rows: Rows) -> list[Rows]:
-        met.append(rows)
-        return [rows]
+    def look(team: Team) -> Look:
+        method = Broken() if team.rank == 1 else Rise(num_masks=4, grid_size=2)
+        return Monitor(given, attributions={"rise": method}, removal=Black()).look(encoders[team.rank], team=team)
 
-    with pytest.raises(ValueError, match="no such luck"):
-        monitor.look(load_encoder(smoke_run), gather=gather)
-    assert bytes(met[0]["error"].tolist()).decode() == "ValueError: no such luck"
-
-
-def test_the_others_raise_what_the_one_has_met(given: ExplainSet, smoke_run: Path) -> None:
-    monitor = Monitor(given, attributions={"rise": Rise(num_masks=4, grid_size=2)}, removal=Black())
-    error = {"error": torch.tensor(list(b"ValueError: no such luck"), dtype=torch.uint8), "num_forwards": torch.tensor([0])}
-    with pytest.raises(DataError, match="process 1 could not explain its share: ValueError: no such luck"):
-        monitor.look(load_encoder(smoke_run), world_size=2, gather=lambda rows: [rows, error])
+    first, second = in_team(2, look)
+    assert isinstance(second, ValueError)
+    assert isinstance(first, PeerError)
+    assert str(first) == "process 1 could not do its share: ValueError: no such luck"
 
 
 def test_a_name_that_would_break_a_trace_is_refused(given: ExplainSet) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from cocoa_pl.callbacks.boards.base import Board, flat_options
+from cocoa_pl.callbacks.boards.base import Board, flat_options, plain_markdown
 from cocoa_pl.callbacks.boards.guide import guide
 from cocoa_pl.callbacks.boards.layout import Logged
 from cocoa_pl.callbacks.boards.tensorboard import TensorBoardBoard
 from cocoa_pl.callbacks.boards.wandb import WandbBoard
 
-__all__ = ["Board", "Logged", "boards_of", "flat_options", "guide"]
+__all__ = ["Board", "Logged", "boards_of", "flat_options", "guide", "plain_markdown"]
 
 
 def boards_of(loggers: Sequence[Logger]) -> list[Board]:

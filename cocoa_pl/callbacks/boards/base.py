@@ -48,6 +48,16 @@ class Board(Protocol):
         ...
 
 
+def plain_markdown(text: str) -> str:
+    """Markdown in which no name of a file or a class can become a link, a picture from elsewhere or HTML; tables and lists stay.
+
+    Example:
+        >>> print(plain_markdown("- ![x](http://a.b/c.png) <script> drifted most"))
+        - !\\[x](http://a.b/c.png) &lt;script> drifted most
+    """
+    return text.replace("\\", "\\\\").replace("[", "\\[").replace("<", "&lt;")
+
+
 def flat_options(options: Mapping[str, object], prefix: str = "") -> dict[str, Option]:
     """Nested options under dotted names; what is no number, text or truth value becomes the text that YAML has for it.
 

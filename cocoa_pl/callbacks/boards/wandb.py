@@ -14,6 +14,7 @@ from torch import Tensor
 from cocoa_pl.callbacks.boards.base import Option
 from cocoa_pl.callbacks.boards.layout import Logged
 from cocoa_pl.optional import require
+from cocoa_pl.report.portable import portable_values
 
 EPOCH = "explain/epoch"
 """The horizontal axis of what a board shows."""
@@ -60,8 +61,11 @@ class WandbBoard:
         self._log({tag: self._wandb.Table(columns=columns, data=rows)}, step)
 
     def hparams(self, options: Mapping[str, Option], metrics: Collection[str]) -> None:
-        """Add to the run's config; W&B shows the last value of every scalar beside it without being told which."""
-        self._run.config.update(dict(options), allow_val_change=True)
+        """Add to the run's config; W&B shows the last value of every scalar beside it without being told which.
+
+        It is sent to a server, and so says nothing of where files lie.
+        """
+        self._run.config.update(portable_values(dict(options)), allow_val_change=True)
 
     def flush(self) -> None:
         """Nothing: W&B's own process keeps what it was given."""

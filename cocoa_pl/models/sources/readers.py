@@ -16,12 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from cocoa_pl.errors import CheckpointError
+from cocoa_pl.models.checkpoint import check_archive
 from cocoa_pl.models.sources.opened import one_line
 from cocoa_pl.models.sources.stand_ins import plain, stand_ins
 from cocoa_pl.optional import require
+from cocoa_pl.trees import check_tree
 
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save begin that are no zip archives, after two bytes of protocol
 _DEPTH = 5
+_DAMAGED = (
+    RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError,
+    struct.error,
+)  # fmt: skip
+_MOST_VALUES, _DEEPEST = 1_000_000, 64  # of tensors, of the state of an optimiser, of what a training script stored
 TRUST = "--trust-pickle opens it: only for files from people you trust, for loading it executes code in it"
 
 
@@ -56,7 +63,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(64)
         names = zipfile.ZipFile(path).namelist() if head.startswith(b"PK") else []
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({one_line(error)})") from error
     if not head:
         raise CheckpointError(f"{path}: cannot be read, an empty file")
@@ -75,7 +82,10 @@ def kind_of(path: Path) -> str:
 
 def is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint of ``train.py``; no weights are read, and False for anything that cannot be read."""
+    if not path.is_file():
+        return False
     try:
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
             records = [name for name in archive.namelist() if name.endswith("data.pkl")]
             if len(records) != 1 or b"cocoa_pl" not in archive.read(records[0]):
@@ -102,6 +112,7 @@ def read_weights(path: Path, *, kind: str, trust_pickle: bool) -> Content:
         return Content(tensors=_safetensors(path))
     if kind == "pickle":
         raise CheckpointError(f"{path}: a pickle that torch.save did not write, not a checkpoint{_calls(path)}; nothing was executed")
+    check_archive(path)
     notes: tuple[str, ...] = ()
     try:
         with torch.serialization.safe_globals(stand_ins()):
@@ -114,6 +125,10 @@ def read_weights(path: Path, *, kind: str, trust_pickle: bool) -> Content:
         loaded = _load_all(path)
         notes = ("a trusted pickle: loading it executed code in it",)
     found = loaded if isinstance(loaded, dict) else {"": loaded}
+    try:
+        check_tree(found, max_values=_MOST_VALUES, max_depth=_DEEPEST)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not a checkpoint, it {error}") from error
     hyper = next((plain(found[name]) for name in ("hyper_parameters", "hparams", "args", "cfg") if found.get(name) is not None), None)
     tensors, modules = dict(_tensors(found)), dict(_modules(found))
     return Content(tensors, modules, hyper if isinstance(hyper, dict) else {}, notes)
@@ -126,7 +141,7 @@ def _load(path: Path, *, weights_only: bool) -> Any:
             return torch.load(path, map_location="cpu", weights_only=weights_only)
     except pickle.UnpicklingError:
         raise
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
+    except _DAMAGED as error:
         raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({one_line(error)})") from error
 
 

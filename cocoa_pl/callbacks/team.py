@@ -1,0 +1,35 @@
+"""The processes of a trainer as a team that shares out explanations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed
+from torch import Tensor
+
+from cocoa_pl.sharing import ALONE, Team
+from cocoa_pl.types import Rows
+
+
+def team_of(trainer: pl.Trainer) -> Team:
+    """The team of a trainer that runs; of this process alone where it is the only one."""
+    return ALONE if trainer.world_size == 1 else team_of_processes(trainer.strategy.root_device)
+
+
+def team_of_processes(device: torch.device) -> Team:
+    """The team of all processes of torch's default group, of which this one works on ``device``."""
+
+    def add(values: Tensor) -> Tensor:
+        total = values.to(device, copy=True)  # not in place: a share may be needed again
+        torch.distributed.all_reduce(total)
+        return total.to(values.device)
+
+    return Team(torch.distributed.get_rank(), torch.distributed.get_world_size(), _gather, add)
+
+
+def _gather(rows: Rows) -> list[Rows]:
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, rows)
+    return parts
