@@ -41,7 +41,7 @@ def ratio(name: str, size: int, batch: int, num: int, method: str, *, smoke: boo
     """Seconds of ours over seconds of captum's, one target."""
     frozen, images = encoder(name, size=size), pictures(num, size=size)
     target = _target(frozen, images, 1)
-    baseline = Blur()(images)
+    baseline, steps = Blur()(images), 5 if smoke else _STEPS
 
     def score(batch_of: Tensor) -> Tensor:
         return target(frozen(batch_of), torch.zeros(len(batch_of), dtype=torch.long, device=device()))[:, 0]
@@ -49,18 +49,18 @@ def ratio(name: str, size: int, batch: int, num: int, method: str, *, smoke: boo
     ours: Attribution
     theirs: Callable[[], object]
     if method == "GradientSHAP":
-        ours, captum = GradientShap(num_samples=_STEPS, noise=0.2), CaptumGradientShap(score)
+        ours, captum = GradientShap(num_samples=steps, noise=0.2), CaptumGradientShap(score)
         per_call = max(1, batch // num)  # captum takes all samples of a call in one batch
 
         def theirs() -> None:
-            for first in range(0, _STEPS, per_call):
-                captum.attribute(images, baselines=baseline, n_samples=min(per_call, _STEPS - first), stdevs=0.2)
+            for first in range(0, steps, per_call):
+                captum.attribute(images, baselines=baseline, n_samples=min(per_call, steps - first), stdevs=0.2)
 
     else:
-        ours, reference = IntegratedGradients(num_steps=_STEPS), CaptumIntegratedGradients(score)
+        ours, reference = IntegratedGradients(num_steps=steps), CaptumIntegratedGradients(score)
 
         def theirs() -> None:
-            reference.attribute(images, baselines=baseline, n_steps=_STEPS, method="gausslegendre", internal_batch_size=batch)
+            reference.attribute(images, baselines=baseline, n_steps=steps, method="gausslegendre", internal_batch_size=batch)
 
     seconds = in_turns(lambda: ours(Scorer(frozen, target), images, baseline, seed=0, chunk_size=batch), theirs, repeats=1 if smoke else 7)
     return seconds[0] / seconds[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import secrets
 import shutil
 import zipfile
 import zlib
@@ -39,7 +40,7 @@ def part_of(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: no permission, no space, not a folder.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # processes of two machines may have one number
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -117,7 +118,7 @@ def damage(archive: Path) -> str | None:
 
 def remove_parts(folder: Path) -> None:
     """Remove what processes that were killed have left half-written in a folder."""
-    for part in folder.glob(".*.part"):
+    for part in folder.rglob(".*.part"):
         if part.is_file():
             _remove(part)
 

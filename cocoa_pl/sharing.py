@@ -97,7 +97,9 @@ class Team:
             raise
         except Exception as error:
             if self.size > 1:
-                self.gather({_ERROR: torch.tensor(list(f"{type(error).__name__}: {error}".encode()), dtype=torch.uint8)})
+                self.gather(
+                    {_ERROR: torch.tensor(list(f"{type(error).__name__}: {error}".encode(errors="backslashreplace")), dtype=torch.uint8)}
+                )
             raise
 
 

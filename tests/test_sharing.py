@@ -45,7 +45,7 @@ def test_all_raise_what_one_has_met_wherever_the_others_wait(where: str) -> None
         with team.lockstep():
             for place in ("at the first meeting", "before a sum", "at the last meeting"):
                 if team.rank == 1 and place == where:
-                    raise ValueError("no such luck")
+                    raise ValueError("no such \udce9 luck")  # as in a file name that is not UTF-8
                 if place == "before a sum":
                     team.total({"x": torch.ones(1)})
                 else:
@@ -55,4 +55,4 @@ def test_all_raise_what_one_has_met_wherever_the_others_wait(where: str) -> None
     assert isinstance(second, ValueError)
     for other in (first, third):
         assert isinstance(other, PeerError)
-        assert str(other) == "process 1 could not do its share: ValueError: no such luck"
+        assert str(other) == "process 1 could not do its share: ValueError: no such \\udce9 luck"

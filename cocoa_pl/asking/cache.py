@@ -40,7 +40,7 @@ _PIECE = 8  # pictures that a thread reads at a time
 _MOST_THREADS = 8
 _SHOWN = 20  # names of arrays
 _LARGE_ARCHIVE, _MOST_UNFOLDED = 2**30, 100  # bytes, and times its length
-_OURS = re.compile(r"\.?[0-9a-f]{64}\.npz(\.[0-9]+\.part)?")  # parts: of processes that were killed
+_OURS = re.compile(r"\.?[0-9a-f]{64}\.npz(\.[0-9]+(-[0-9a-f]+)?\.part)?")  # parts: of processes that were killed
 _WRITING = threading.Lock()  # threads that write one file at a time: their unfinished parts would have one name
 
 

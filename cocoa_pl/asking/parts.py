@@ -60,17 +60,21 @@ class Parts:
         with self.path(frame, block).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: torch.from_numpy(file[name]) for name in (file.files if names is None else names) if name in file.files}
 
-    def drop_damaged(self, frames: Sequence[int]) -> int:
-        """Remove parts that cannot be read, such as a failing disk leaves behind, and return how many there were."""
-        num = 0
-        for frame in frames:
-            for block in self.answered(frame):
-                try:
-                    self.read(frame, block, ["picture"])
-                except _UNREADABLE:
-                    self.path(frame, block).unlink(missing_ok=True)
-                    num += 1
-        return num
+    def damaged(self, frame: int) -> set[int]:
+        """The blocks that cannot be read, such as a failing disk leaves behind, or that are gone again."""
+        found = set()
+        for block in self.answered(frame):
+            try:
+                self.read(frame, block, ["picture"])
+            except (*_UNREADABLE, FileNotFoundError):
+                found.add(block)
+        return found
+
+    def drop(self, blocks: Sequence[Iterable[int]]) -> None:
+        """Remove some blocks of each frame."""
+        for frame, some in enumerate(blocks):
+            for block in some:
+                self.path(frame, block).unlink(missing_ok=True)
 
     def drop_others(self) -> None:
         """Remove the parts of other questions."""

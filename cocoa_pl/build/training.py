@@ -77,6 +77,7 @@ def build_predictor(config: Config, callbacks: list[Callback]) -> pl.Trainer:
     return pl.Trainer(
         **hardware(config), callbacks=[Heartbeat("the same command"), *callbacks], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, inference_mode=False, use_distributed_sampler=False,
+        plugins=list(slurm()) or None,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from cocoa_pl.callbacks.boards import boards_of, plain_markdown
 from cocoa_pl.callbacks.finding import refuse_sharded
 from cocoa_pl.callbacks.pages import close_pages, open_pages
 from cocoa_pl.callbacks.pictures import Pictures
-from cocoa_pl.callbacks.team import team_of
+from cocoa_pl.callbacks.team import take_from_first, team_of
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import CheckpointError, DivergedError
 from cocoa_pl.monitor import Alerts, Budget, Look, Monitor, Reading, RunHistory, Stopwatch, read, summarise
@@ -211,9 +211,10 @@ class ExplanationCallback(Callback):
         num_masks = self.budget.num_masks if trainer.world_size == 1 else trainer.strategy.broadcast(self.budget.num_masks)
         devices = [encoder.device] if encoder.device.type == "cuda" else []
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
-            return self.monitor.look(
-                encoder, previous=previous, num_masks=num_masks, team=team_of(trainer), stopwatch=stopwatch
-            )  # fmt: skip
+            team = team_of(trainer)
+            with team.lockstep():
+                take_from_first(encoder.module, team)
+            return self.monitor.look(encoder, previous=previous, num_masks=num_masks, team=team, stopwatch=stopwatch)
 
     def _warn(self, trainer: pl.Trainer, values: dict[str, float], epoch: int) -> None:
         """Written warnings, each once, and what the summary will be made of."""

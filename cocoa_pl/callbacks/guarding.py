@@ -63,18 +63,14 @@ class Guard(Callback):
         self._stop_if_bad(trainer, min(bad, self._look()))
         wish = _most(trainer, wish)
         if wish:
+            self._stop_if_ruined(trainer, pl_module)
             trainer.save_checkpoint(self.folder / "last.ckpt")
         if wish > _SAVE:
             raise Stopped(wish)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The losses have been looked at; weights can be ruined by the last step."""
-        finite = torch.stack([weights.isfinite().all() for weights in pl_module.parameters()]).all()
-        if trainer.strategy.reduce_boolean_decision(not bool(finite), all=False):
-            raise DivergedError(
-                f"weights are not finite after step {trainer.global_step}, the last of epoch {trainer.current_epoch + 1}, though its loss "
-                f"is; {self._advice()}"
-            )
+        self._stop_if_ruined(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         self._saved_at = time.monotonic()
@@ -110,6 +106,19 @@ class Guard(Callback):
             f"the loss is not finite at step {step} (epoch {trainer.current_epoch + 1}, batch {first + 1}: {_named(trainer, first)}); "
             f"{self._advice()}"
         )
+
+    def _stop_if_ruined(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop all processes where a step whose loss was finite has left weights that are not.
+
+        Raises:
+            DivergedError: it has, in one of them.
+        """
+        finite = torch.stack([weights.isfinite().all() for weights in pl_module.parameters()]).all()
+        if trainer.strategy.reduce_boolean_decision(not bool(finite), all=False):
+            raise DivergedError(
+                f"weights are not finite after step {trainer.global_step} (epoch {trainer.current_epoch + 1}), though its loss is; "
+                f"{self._advice()}"
+            )
 
     def _advice(self) -> str:
         last = self.folder / "last.ckpt"

@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from cocoa_pl.callbacks.checkpointing import Stopped
-from cocoa_pl.errors import PeerError
+from cocoa_pl.errors import DivergedError, PeerError
 
 _EVERY = 5.0  # seconds between two beats
 _MISSED = 6  # beats that a living process may miss
@@ -61,7 +61,10 @@ class Heartbeat(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if self._pulse is not None:
-            self._end(_DONE if isinstance(exception, Stopped) else _FAILED)
+            together = isinstance(exception, Stopped | DivergedError)  # of which every process knows by itself
+            self._end(_DONE if together else _FAILED)
+            if together:
+                return
             last = threading.Timer(_LAST, os._exit, (1,))  # what is left to do may wait for a process that is no more
             last.daemon = True
             last.start()
@@ -75,7 +78,7 @@ class Heartbeat(Callback):
 def peer_failure(error: BaseException, trainer: pl.Trainer) -> PeerError | None:
     """What to tell the user where a collective failed because another process is gone; None for any other error."""
     beats = [callback for callback in trainer.callbacks if isinstance(callback, Heartbeat)]  # type: ignore[attr-defined]
-    if not beats or not isinstance(error, RuntimeError) or not _LOST_PEER.search(str(error)):
+    if not beats or trainer.world_size == 1 or not isinstance(error, RuntimeError) or not _LOST_PEER.search(str(error)):
         return None
     return PeerError(
         "another process of this run has ended: its own message says why, and without one the system killed it; "

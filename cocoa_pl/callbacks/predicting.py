@@ -147,7 +147,8 @@ class WriteParts(BasePredictionWriter):
         batch_idx: int, dataloader_idx: int,
     ) -> None:  # fmt: skip
         asking = cast(Asking, pl_module)
-        if len(batch.ids) == 0 and batch.unreadable and asking.skip_unreadable and asking.failure is None:
+        first = not batch.together or trainer.is_global_zero
+        if first and len(batch.ids) == 0 and batch.unreadable and asking.skip_unreadable and asking.failure is None:
             self.parts.write_empty(self.frame, batch.number)
         if prediction:
             self.parts.write(self.frame, batch.number, prediction)

@@ -28,10 +28,11 @@ class Rewind(Callback):
         folder: of the run.
         epoch: epochs that the checkpoint has completed.
         step: its optimisation steps.
+        later: checkpoints of the way that is left, which are set aside, or the next to go on would take the furthest of them.
     """
 
-    def __init__(self, folder: Path, *, epoch: int, step: int) -> None:
-        self.folder, self.epoch, self.step = folder, epoch, step
+    def __init__(self, folder: Path, *, epoch: int, step: int, later: Sequence[Path] = ()) -> None:
+        self.folder, self.epoch, self.step, self.later = folder, epoch, step, later
         self._events = event_files(folder / "tensorboard")  # now, for the loggers open one of their own
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -39,6 +40,8 @@ class Rewind(Callback):
         if trainer.is_global_zero:
             CsvLogger(self.folder / "metrics.csv").keep_before(epoch=self.epoch, step=self.step)
             rewind_events(self._events, epoch=self.epoch, step=self.step)
+            for path in self.later:
+                path.replace(path.with_name(f"{path.name}.abandoned"))
 
 
 def event_files(folder: Path) -> list[Path]:

@@ -62,7 +62,7 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if in_slurm_job() else [])):
-            self._before[number] = signal.signal(number, self._ask)
+            self._before[number] = signal.signal(number, self._ask) or signal.SIG_DFL  # None: set by no Python
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
 from cocoa_pl.sharing import ALONE, Team
 from cocoa_pl.types import Rows
@@ -27,6 +27,22 @@ def team_of_processes(device: torch.device) -> Team:
         return total.to(values.device)
 
     return Team(torch.distributed.get_rank(), torch.distributed.get_world_size(), _gather, add)
+
+
+def take_from_first(module: object, team: Team) -> None:
+    """Give a module the parameters and buffers of process zero's: DDP lets running statistics differ until the next forward pass.
+
+    Raises:
+        PeerError: another process failed.
+    """
+    if team.size == 1 or not isinstance(module, nn.Module):
+        return
+    team.meet({})
+    with torch.no_grad():
+        for values in (*module.parameters(), *module.buffers()):
+            same = values.contiguous().clone()
+            torch.distributed.broadcast(same, src=0)
+            values.copy_(same)
 
 
 def _gather(rows: Rows) -> list[Rows]:

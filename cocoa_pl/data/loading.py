@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cocoa_pl.data.sampling import EpochSampler, Keys, SliceSampler
 from cocoa_pl.data.source import Source
 from cocoa_pl.data.splits import Splits, subset
+from cocoa_pl.data.workers import obey_parent_alone
 from cocoa_pl.errors import DataError
 from cocoa_pl.rng import derive_seed, generator
 from cocoa_pl.types import Batch
@@ -183,6 +184,7 @@ class ImageDataModule(pl.LightningDataModule):
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=_as_it_is,
+            worker_init_fn=obey_parent_alone,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             generator=generator(self.seed, "workers"),  # else every epoch would take a number from the global generator

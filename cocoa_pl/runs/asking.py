@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 
 from cocoa_pl.asking.answering import Answering
 from cocoa_pl.asking.cache import RepsCache
@@ -27,6 +26,7 @@ from cocoa_pl.registry import REMOVALS
 from cocoa_pl.report.findings import Findings
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.runs.fingerprint import fingerprint
+from cocoa_pl.runs.placing import is_first
 from cocoa_pl.runs.telling import tell
 from cocoa_pl.runs.understanding import Question
 from cocoa_pl.types import Removal
@@ -46,12 +46,13 @@ def answer(request: Request, question: Question, folder: Path) -> Findings | Non
         CocoaError: an encoder cannot take the pictures; a picture cannot be read. What is done is kept.
     """
     parts, num_frames = Parts(folder / ".parts", fingerprint(request, question)), len(question.encoders)
-    is_first = getattr(rank_zero_only, "rank", 0) == 0
-    if is_first:
+    damaged = [parts.damaged(frame) for frame in range(num_frames)]  # by every process for itself: all must have the same work left
+    done = [parts.finished(frame) - damaged[frame] for frame in range(num_frames)]  # now, before another goes on with the next encoder
+    first = is_first()
+    if first:
         parts.drop_others()
-        parts.drop_damaged(range(num_frames))
-    done = [parts.finished(frame) for frame in range(num_frames)]  # now, before another process goes on with the next encoder
-    if any(done) and is_first:
+        parts.drop(damaged)
+    if any(done) and first:
         print(f"{sum(map(len, done))} of {num_frames * question.num_blocks} blocks of pictures were done before; going on", flush=True)
     until = None if request.budget is None else time.time() + request.budget
     encoded = list[Encoded]()
@@ -63,8 +64,8 @@ def answer(request: Request, question: Question, folder: Path) -> Findings | Non
         deadline = None if until is None else time.time() + (until - time.time()) / (num_frames - frame)  # to each an equal share
         if todo:
             answering = _answering(request, question, encoder, encoded[-1])
-            is_first = _predict(question, answering, parts, todo, frame=frame, deadline=deadline)
-    return tell(request, question, parts, encoded) if is_first else None
+            first = _predict(question, answering, parts, todo, frame=frame, deadline=deadline)
+    return tell(request, question, parts, encoded) if first else None
 
 
 def _encode(request: Request, question: Question, opened: AskedEncoder, encoder: FrozenEncoder, device: torch.device) -> Encoded:

@@ -36,7 +36,7 @@ def explain(request: Request) -> Findings | None:
         request: as ``cli.parse_explain`` understands a command line.
 
     Returns:
-        What was found; None in all processes but the first.
+        What was found; None where another process writes an answer.
 
     Raises:
         CocoaError: something cannot be used. No half-written file is left; parts of an answer that are done are kept for the next try.

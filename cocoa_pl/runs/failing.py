@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from cocoa_pl.callbacks.heartbeat import peer_failure
 from cocoa_pl.config import Config
-from cocoa_pl.errors import CocoaError, ConfigError, DataError, OutputError, choices_hint
+from cocoa_pl.errors import CocoaError, ConfigError, DataError, OutputError, PeerError, choices_hint
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 _DEAD_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (?:is killed by signal: ([^.]+)|exited unexpectedly)")
@@ -40,6 +40,8 @@ def _told(error: Exception, config: Config, trainer: pl.Trainer, advice: str, fo
     worker = _of_a_worker(error, config.data.num_workers, advice)
     if worker is not None:
         return worker
+    if isinstance(error, PeerError):
+        return PeerError(f"{error}; {advice}")
     if isinstance(error, CocoaError):
         return OutputError(f"{error}; once there is room, {advice}") if isinstance(error, OutputError) else None
     full = next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in _OF_THE_DISK), None)
@@ -55,10 +57,8 @@ def _of_a_worker(error: Exception, num_workers: int, advice: str) -> CocoaError 
     dead = _DEAD_WORKER.search(text)
     if dead is not None:
         why = f"was killed (signal: {dead[2]})" if dead[2] else "ended unexpectedly"
-        return DataError(
-            f"a loader process (pid {dead[1]}) {why}, most likely for want of memory: take fewer than data.num_workers={num_workers}; "
-            f"{advice}"
-        )
+        memory = f", most likely for want of memory: take fewer than data.num_workers={num_workers}" if dead[2] != "Terminated" else ""
+        return DataError(f"a loader process (pid {dead[1]}) {why}{memory}; {advice}")
     raised = _IN_WORKER.match(text)
     if raised is None:
         return None

@@ -53,7 +53,7 @@ def origin_of(resume: Path, *, tell: bool = True) -> Origin:
 
     Args:
         resume: a checkpoint, or the folder of a run, which may not be there yet.
-        tell: say what is wrong with the others.
+        tell: say what is wrong with the others, and with the folder; for the process that writes.
 
     Raises:
         CheckpointError: the checkpoint, or every one of the folder, is damaged; or they are gone.
@@ -62,11 +62,17 @@ def origin_of(resume: Path, *, tell: bool = True) -> Origin:
     folder = resume.parent if resume.is_file() else resume
     if path is not None:
         checkpoint = read_checkpoint(path)
+        try:
+            _place(checkpoint)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: does not say how far training had come; nothing can go on from it") from error
         return Origin(folder, path, checkpoint, checkpoint["cocoa_pl"]["config"])
     epochs = _epochs_logged(folder)
     if epochs > 1:
         raise CheckpointError(f"{folder}: has logged {epochs} epochs, but holds no checkpoint any more; begin anew under another run.name")
     stored = folder / "config.yaml"
+    if tell and not stored.is_file() and folder.is_dir() and any(folder.iterdir()):
+        raise CheckpointError(f"{folder}: is no run, and not empty; choose another run.name")
     return Origin(folder, None, None, read_yaml(stored) if stored.is_file() else {})
 
 
@@ -78,6 +84,18 @@ def clear(origin: Origin) -> None:
         (origin.folder / "metrics.csv").unlink(missing_ok=True)
         for name in _LOGS:
             shutil.rmtree(origin.folder / name, ignore_errors=True)
+
+
+def later_than(origin: Origin) -> list[Path]:
+    """The checkpoints of the folder that have come further than where the run goes on: of a way that is left."""
+    later = []
+    for path in origin.folder.glob("*.ckpt"):
+        try:
+            if path.is_file() and path != origin.path and _place(_head(path)) > origin.place:
+                later.append(path)
+        except Exception:  # damaged: nobody will take it for one to go on from
+            continue
+    return later
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -102,8 +120,7 @@ def _newest(folder: Path, *, tell: bool) -> Path | None:
     damaged: list[str] = []
     for path in sorted(folder.glob("*.ckpt"), key=lambda path: path.name != "last.ckpt"):
         try:
-            check_archive(path)
-            places[path] = _place(torch.load(path, map_location="cpu", weights_only=True, mmap=True))  # reads no weights
+            places[path] = _place(_head(path))
         except Exception as error:  # whatever a damaged pickle brings about
             damaged.append(_why(path) or f"{path}: damaged ({type(error).__name__})")
     for path in sorted(places, key=lambda path: places[path], reverse=True):  # of several at one place last.ckpt, which knows the best
@@ -119,6 +136,15 @@ def _newest(folder: Path, *, tell: bool) -> Path | None:
             f"{folder}: none of its {len(damaged)} checkpoints is whole ({damaged[0]}); begin anew under another run.name"
         )
     return None
+
+
+def _head(path: Path) -> Mapping[str, Any]:
+    """A checkpoint whose weights are not read."""
+    if not path.is_file():  # opening a pipe waits for whoever writes into it
+        raise CheckpointError(f"{path}: not a file")
+    check_archive(path)
+    head: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return head
 
 
 def _why(path: Path) -> str | None:
@@ -137,8 +163,10 @@ def _place(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _epochs_logged(folder: Path) -> int:
-    path = folder / "metrics.csv"
-    return max((int(row[0]) for row in read_rows(path) if row[1] not in BY_STEP), default=0) if path.is_file() else 0
+    try:
+        return max((int(row[0]) for row in read_rows(folder / "metrics.csv") if row[1] not in BY_STEP), default=0)
+    except FileNotFoundError:  # none yet, or just cleared away by the first process
+        return 0
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from cocoa_pl.allocator import keep_freed_memory
@@ -28,8 +26,9 @@ from cocoa_pl.models.backbones import check_wide_images
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.runs.blaming import restoring_errors
 from cocoa_pl.runs.failing import training_errors
+from cocoa_pl.runs.placing import is_first
 from cocoa_pl.runs.quiet import quiet
-from cocoa_pl.runs.resuming import Origin, clear, origin_of, refuse_changes
+from cocoa_pl.runs.resuming import Origin, clear, later_than, origin_of, refuse_changes
 
 _ENDED_BY_SIGNAL = 128  # a shell adds it to the number of the signal that ended a program
 
@@ -50,8 +49,7 @@ def train(config: Config, *, resume: Path | None = None) -> pl.Trainer:
     keep_freed_memory()
     resolve_precision(config)
     # the other processes of a distributed run write nothing, wherever they think the folder is
-    # (until the trainer is there, Lightning knows no rank of a node that a person started by NODE_RANK)
-    writes = getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    writes = is_first()
     origin = origin_of(resume, tell=writes) if resume else None
     if origin is not None:
         refuse_changes(origin.config, to_dict(config))
@@ -100,7 +98,7 @@ def _rewind(origin: Origin, trainer: pl.Trainer, *, writes: bool) -> None:
         clear(origin)
     if origin.path is not None:
         epoch, step = origin.place
-        trainer.callbacks.insert(0, Rewind(origin.folder, epoch=epoch, step=step))  # type: ignore[attr-defined]
+        trainer.callbacks.insert(0, Rewind(origin.folder, epoch=epoch, step=step, later=later_than(origin)))  # type: ignore[attr-defined]
 
 
 def new_folder(root: Path, name: str) -> Path:

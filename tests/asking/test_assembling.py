@@ -94,5 +94,7 @@ def test_parts_of_another_question_are_never_taken(two_frames: Make) -> None:
 def test_a_damaged_part_is_done_again(two_frames: Make) -> None:
     parts = two_frames(0).parts
     parts.path(0, 2).write_bytes(parts.path(0, 2).read_bytes()[:300])
-    assert parts.drop_damaged([0]) == 1
+    damaged = parts.damaged(0)
+    assert len(damaged) == 1
+    parts.drop([damaged])
     assert parts.finished(0) == {0, 1, 3}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl import runs
+from cocoa_pl.callbacks.guarding import Guard
 from cocoa_pl.config import Config
 from cocoa_pl.data.sampling import EpochSampler
 from cocoa_pl.errors import DivergedError
@@ -71,8 +72,25 @@ def test_weights_that_the_last_step_of_an_epoch_ruins_are_not_saved(
             next(self.backbone.parameters()).data.fill_(float("inf"))
 
     monkeypatch.setattr(SimCLR, "on_train_batch_end", ruin)
-    with pytest.raises(DivergedError, match="weights are not finite after step 24, the last of epoch 2, though its loss is; the last good"):
+    with pytest.raises(DivergedError, match=r"weights are not finite after step 24 \(epoch 2\), though its loss is; the last good"):
         runs.train(smoke_config(tmp_path, *QUICK))
+    assert weights_are_finite(tmp_path / "smoke" / "last.ckpt")
+
+
+def test_weights_that_a_step_ruins_are_not_saved_within_an_epoch(
+    tmp_path: Path, smoke_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Guard.on_train_batch_end
+
+    def ruin(self: Guard, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (1, 5):
+            next(pl_module.backbone.parameters()).data.fill_(float("inf"))
+        original(self, trainer, pl_module, outputs, batch, batch_idx)
+
+    monkeypatch.setattr(Guard, "on_train_batch_end", ruin)
+    with pytest.raises(DivergedError, match=r"weights are not finite after step 18 \(epoch 2\), though its loss is; the last good"):
+        runs.train(smoke_config(tmp_path, *QUICK, "checkpoint.every_n_minutes=1.0e-6"))
+    assert torch.load(tmp_path / "smoke" / "last.ckpt", weights_only=True)["global_step"] == 17
     assert weights_are_finite(tmp_path / "smoke" / "last.ckpt")
 
 

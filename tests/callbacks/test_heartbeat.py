@@ -104,8 +104,10 @@ def test_rank_zero_leaves_last(pulses: Pulses) -> None:
     ids=["gloo", "NCCL", "an error of one's own"],
 )
 def test_an_error_of_a_collective_becomes_a_line_that_says_how_to_go_on(message: str, is_peer: bool) -> None:
-    trainer: Any = SimpleNamespace(callbacks=[Heartbeat("python train.py --resume run")])
+    trainer: Any = SimpleNamespace(callbacks=[Heartbeat("python train.py --resume run")], world_size=2)
     told = peer_failure(RuntimeError(message), trainer)
     assert (told is not None) == is_peer
     if told is not None:
         assert str(told).endswith("to go on: python train.py --resume run")
+    trainer.world_size = 1
+    assert peer_failure(RuntimeError(message), trainer) is None, "a process alone has lost nobody"

@@ -120,7 +120,7 @@ def test_a_mutated_checkpoint(seed: int, place: Path, smoke_run: Path, command: 
             mutations.write(place / "run" / "last.ckpt", content)
 
             def resume() -> None:
-                config, checkpoint = parse_train(["--resume", "run"])
+                config, checkpoint = parse_train(["--resume", "run/last.ckpt" if seed % 2 else "run"])
                 runs.train(config, resume=checkpoint)
 
             command("resumed", resume)

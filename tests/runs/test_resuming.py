@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocoa_pl import runs
 from cocoa_pl.cli import parse_train
 from cocoa_pl.config import Config, to_dict, to_yaml
 from cocoa_pl.errors import CheckpointError, ConfigError
-from cocoa_pl.runs.resuming import clear, origin_of, refuse_changes
+from cocoa_pl.runs.resuming import clear, later_than, origin_of, refuse_changes
 
 
 @pytest.fixture
@@ -124,3 +126,38 @@ class TestTheCommandLine:
         argv = ["--resume", str(folder)] if how == "folder" else ["--resume", "auto", f"run.root={folder.parent}", "run.name=smoke"]
         with pytest.raises(CheckpointError, match=r"smoke: no run to resume; it holds no config\.yaml"):
             parse_train(argv)
+
+
+def test_checkpoints_of_the_way_that_is_left_are_set_aside(tmp_path: Path, smoke_config: Callable[..., Config]) -> None:
+    """Else the next to go on, after another kill, would take the furthest of them."""
+    quick = ("explain.enabled=false", "run.logger=none", "checkpoint.top_k=0", "checkpoint.keep_every_n_epochs=1")
+    runs.train(smoke_config(tmp_path, *quick))
+    folder = tmp_path / "smoke"
+    assert later_than(origin_of(folder)) == []
+    assert set(later_than(origin_of(folder / "epoch=000.ckpt"))) == {folder / "last.ckpt", folder / "epoch=001.ckpt"}
+    runs.train(smoke_config(tmp_path, *quick), resume=folder / "epoch=000.ckpt")
+    assert sorted(path.name for path in folder.glob("*.abandoned")) == ["epoch=001.ckpt.abandoned", "last.ckpt.abandoned"]
+    assert origin_of(folder).place == (2, 6)
+
+
+@pytest.mark.parametrize("broken", ["loops", "fit_loop"])
+def test_a_checkpoint_that_does_not_say_how_far_it_is(folder: Path, broken: str) -> None:
+    content = torch.load(folder / "last.ckpt", weights_only=True)
+    (content if broken == "loops" else content["loops"]).pop(broken)
+    torch.save(content, folder / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: does not say how far training had come"):
+        origin_of(folder / "last.ckpt")
+
+
+def test_what_is_no_run_is_not_begun_in_and_nothing_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(CheckpointError, match="is no run, and not empty"):
+        origin_of(tmp_path)
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_a_pipe_among_checkpoints_is_passed_over(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.ckpt")
+    with pytest.warns(UserWarning, match=r"pipe\.ckpt"):
+        assert origin_of(folder).path == folder / "last.ckpt"
