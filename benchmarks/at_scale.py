@@ -63,7 +63,8 @@ def _step(size: int, config: Config) -> tuple[object, ...]:
     network, dim = build_backbone(config.model.backbone, image_size=_SIDE, width=24, stem="auto")
     hidden, out, batch = config.model.hidden_dim or dim, config.model.projection_dim, config.data.batch_size
     num_params = sum(p.numel() for p in network.parameters()) + dim * hidden + hidden * out
-    channels = sum(part.num_features for part in network.modules() if isinstance(part, nn.BatchNorm2d)) + hidden + out
+    norms = [part.num_features for part in network.modules() if isinstance(part, nn.BatchNorm2d)] + [hidden, out]
+    channels = sum(norms)
     ring = (size - 1) / size
     gradients = 2 * ring * num_params * 4
     projections = (ring + 2 * ring) * 2 * batch * out * 4  # gathered, and their gradients added up

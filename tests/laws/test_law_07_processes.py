@@ -17,7 +17,11 @@ from cocoa_pl.runs import train
 
 ROOT = Path(__file__).parents[2]
 Logged = Callable[[Path], dict[tuple[int, str], float]]
-_DIFFERS = {"explain/num_forwards", "explain/seconds", "explain/share_of_epoch"}  # a second process encodes corpora and foil, too
+_DIFFERS = {
+    "explain/num_forwards",
+    "explain/seconds",
+    "explain/share_of_epoch",
+}  # of rows that all explain together, every process scores the originals
 
 
 def _tiny(make: Callable[..., Config], root: Path, *overrides: str) -> Config:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cocoa_pl.augmentations.device import DeviceViews
+from cocoa_pl.callbacks.team import take_from_first, team_of_processes
 from cocoa_pl.models.backbones import SmallResNet
 from cocoa_pl.models.optim import OptimSpec, constant, sgd
 from cocoa_pl.models.simclr import SimCLR
@@ -80,18 +81,34 @@ def _far_from_zero() -> Tensor:
     return torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(2)) + 1000
 
 
+def _met(rank: int) -> dict[str, Tensor]:
+    """What a process takes from the first, and what all have together."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    for values in (*module.parameters(), *module.buffers()):
+        values.data.fill_(rank + 1)
+    team = team_of_processes(torch.device("cpu"))
+    take_from_first(module, team)
+    return {
+        "first": torch.cat([values.flatten().float() for values in (*module.parameters(), *module.buffers())]),
+        "sum": team.total({"x": torch.tensor([rank + 1.0])})["x"],
+        "ranks": torch.cat([part["rank"] for part in team.meet({"rank": torch.tensor([rank])})]),
+    }
+
+
 def _one_of_two(rank: int, port: int, out: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
     uneven = _far_from_zero()[:2] if rank == 0 else _far_from_zero()[2:]
     found = {str(dtype): _after_a_step(dtype, rank, 2) for dtype in (torch.float64, torch.float32)}
-    torch.save((found, _norm_of(uneven)), f"{out}/{rank}.pt")
+    torch.save((found, _norm_of(uneven), _met(rank)), f"{out}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def steps_of_two(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, dict[str, Tensor]], tuple[Tensor, ...]]]:
+def steps_of_two(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[tuple[dict[str, dict[str, Tensor]], tuple[Tensor, ...], dict[str, Tensor]]]:
     """What each of two processes found."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.multiprocessing.spawn(_one_of_two, args=(_free_port(), str(folder)), nprocs=2)
@@ -99,9 +116,18 @@ def steps_of_two(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[st
 
 
 @pytest.mark.slow
-def test_a_training_step(steps_of_two: list[tuple[dict[str, dict[str, Tensor]], object]]) -> None:
+def test_all_explain_the_encoder_of_the_first_process(steps_of_two: list[tuple[object, object, dict[str, Tensor]]]) -> None:
+    """DDP lets running statistics differ until the next forward pass."""
+    for _, _, met in steps_of_two:
+        assert met["first"].unique().tolist() == [1.0]
+        assert met["sum"].tolist() == [3.0]
+        assert met["ranks"].tolist() == [0, 1]
+
+
+@pytest.mark.slow
+def test_a_training_step(steps_of_two: list[tuple[dict[str, dict[str, Tensor]], object, object]]) -> None:
     exact, single = _after_a_step(torch.float64), _after_a_step(torch.float32)
-    for found, _ in steps_of_two:
+    for found, _, _ in steps_of_two:
         assert found["torch.float64"].keys() == found["torch.float32"].keys() == exact.keys()
         for name, value in exact.items():
             assert _error(found["torch.float64"][name], value) <= 1e-9, name
@@ -115,9 +141,9 @@ def _error(found: Tensor, true: Tensor) -> float:
 
 
 @pytest.mark.slow
-def test_statistics_of_uneven_batches_far_from_zero(steps_of_two: list[tuple[object, tuple[Tensor, ...]]]) -> None:
+def test_statistics_of_uneven_batches_far_from_zero(steps_of_two: list[tuple[object, tuple[Tensor, ...], object]]) -> None:
     output, gradient, of_weight, *statistics = _norm_of(_far_from_zero().double())
-    parts = [part for _, part in steps_of_two]
+    parts = [part for _, part, _ in steps_of_two]
     found = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), parts[0][2] + parts[1][2]
     for value, true in zip(found, (output, gradient, of_weight), strict=True):
         assert _error(value, true) <= 1e-3  # of the mean, 1000, single precision knows four digits behind the point

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import time
@@ -76,7 +77,8 @@ def test_a_loader_process_that_is_killed(tmp_path: Path, smoke_config: Callable[
         runs.train(smoke_config(tmp_path, *QUICK, "data.num_workers=1"))
     assert time.monotonic() - began < 60
     said = str(stopped.value)
-    assert "was killed (signal: Killed), most likely for want of memory: take fewer than data.num_workers=1" in said
+    how = r"(was killed \(signal: Killed\)|ended unexpectedly)"  # whichever torch hears of first, the signal or the silence
+    assert re.match(rf"a loader process \(pid \d+\) {how}, most likely for want of memory: take fewer than data.num_workers=1; ", said)
     assert said.endswith(f"; to go on: python train.py --resume {folder}")
     assert (folder / "last.ckpt").is_file()
     assert not set(multiprocessing.active_children()) - others
