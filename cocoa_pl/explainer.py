@@ -21,7 +21,7 @@ from cocoa_pl.images import Images, as_images
 from cocoa_pl.registry import ATTRIBUTIONS, CONTROLS, REMOVALS
 from cocoa_pl.streaming import automatic_chunk_size, in_chunks, is_out_of_memory
 from cocoa_pl.targets import percentile_interval, stack
-from cocoa_pl.types import Attributed, Attribution, Baseline, Removal, Scorer, Target
+from cocoa_pl.types import Attribution, Removal, Scorer, Target, attributed
 
 
 class Explainer:
@@ -99,7 +99,10 @@ class Explainer:
         # a caller's mixed precision must not round what is done outside the encoder, which decides for itself
         with self._progress(images), torch.autocast(images.device.type, enabled=False):
             scores = self._scores(scorer, images, chunk_size)
-            done = {name: _attribute(method, scorer, images, baseline, seed, chunk_size) for name, method in self.attributions.items()}
+            done = {
+                name: attributed(method, scorer, images, baseline, seed=seed, chunk_size=chunk_size)
+                for name, method in self.attributions.items()
+            }
         own, spans = len(target.names), _spans(target, drawn)
         return Explanation(
             attributions={name: one.maps[:own].clone() for name, one in done.items()},
@@ -183,11 +186,6 @@ def _versions() -> dict[str, str]:
     except PackageNotFoundError:  # a checkout that is on the path without being installed
         own = "unknown"
     return {"cocoa_pl": own, "torch": torch.__version__}
-
-
-def _attribute(method: Attribution, scorer: Scorer, images: Tensor, baseline: Baseline, seed: int, chunk_size: int) -> Attributed:
-    made = getattr(method, "attribute", method)(scorer, images, baseline, seed=seed, chunk_size=chunk_size)
-    return made if isinstance(made, Attributed) else Attributed(made)
 
 
 def _spans(target: Target, replicates: Mapping[str, Target]) -> list[slice | None]:

@@ -79,6 +79,14 @@ class Attributed(NamedTuple):
     dims: float | None = None  # independent directions in which that error spreads
 
 
+def attributed(
+    method: Attribution, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int
+) -> Attributed:  # fmt: skip
+    """A method's maps with all that it knows of them, whether it offers ``attribute`` or not."""
+    made = getattr(method, "attribute", method)(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size)
+    return made if isinstance(made, Attributed) else Attributed(made)
+
+
 Rows = dict[str, Tensor]
 """Tensors by name."""
 

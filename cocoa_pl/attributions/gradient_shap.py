@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.attributions.gradients import image_gradients
-from cocoa_pl.attributions.sampling import counter_normal, mean_of_moments, moments_over_samples
+from cocoa_pl.attributions.sampling import Summed, counter_normal, mean_of_moments, moments_over_samples
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.rng import counter_uniform, derive_seed
 from cocoa_pl.streaming import baseline_image
@@ -17,7 +17,7 @@ from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
 
 
 @dataclass(frozen=True)
-class GradientShap:
+class GradientShap(Summed):
     """Attribution = mean over s of sum over channels of (x_s - b) * d score(b + a_s (x_s - b)) / dx, with x_s = x + noise_s, a_s uniform.
 
     It is integrated gradients by Monte Carlo, of a noisy explicand. Every explicand starts from its own row of the baseline. Sample number
@@ -55,27 +55,17 @@ class GradientShap:
         """One image a sample and explicand."""
         return num * self.num_samples
 
-    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
-        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W)."""
-        return self.attribute(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size).maps
-
-    def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
-        """The maps with standard errors and reliability.
-
-        Raises:
-            DataError: the score carries no gradient, the baseline is no image, or the pool has images of another size.
-        """
-        everything = range(self.num_samples)
-        total = self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=everything)
-        return self.whole(total, explicands, baseline)
-
     @property
     def num_parts(self) -> int:
         """Samples, which processes can share out."""
         return self.num_samples
 
     def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
-        """Moments over some of the samples; moments add up."""
+        """Moments over some of the samples; moments add up.
+
+        Raises:
+            DataError: the score carries no gradient, the baseline is no image, or the pool has images of another size.
+        """
         starts = self._starts(baseline, explicands)
         way, noise = (derive_seed(seed, "gradient_shap", name) for name in ("way", "noise"))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.attributions.gradients import image_gradients
-from cocoa_pl.attributions.sampling import sum_over_samples
+from cocoa_pl.attributions.sampling import Summed, sum_over_samples
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.streaming import baseline_image
 from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
@@ -19,7 +19,7 @@ _SKETCH_STEPS = 2
 
 
 @dataclass(frozen=True)
-class IntegratedGradients:
+class IntegratedGradients(Summed):
     """Attribution_i = sum over channels of (x - b) * integral over a in [0, 1] of d score(b + a (x - b)) / dx.
 
     The integral is taken by Gauss-Legendre quadrature. Each interpolated image goes through the encoder once; every target costs one
@@ -50,23 +50,17 @@ class IntegratedGradients:
         """One image a step and explicand."""
         return num * self.num_steps
 
-    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
-        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W); deterministic, ``seed`` plays no part.
-
-        Raises:
-            DataError: the score carries no gradient, or the baseline is no image.
-        """
-        return self.whole(
-            self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=range(self.num_steps)), explicands, baseline
-        ).maps  # fmt: skip
-
     @property
     def num_parts(self) -> int:
         """Steps, which processes can share out."""
         return self.num_steps
 
     def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
-        """The integral (K, N, C, H, W) over some of the steps; integrals add up."""
+        """The integral (K, N, C, H, W) over some of the steps; integrals add up. Deterministic, ``seed`` plays no part.
+
+        Raises:
+            DataError: the score carries no gradient, or the baseline is no image.
+        """
         start = baseline_image(baseline, method="integrated gradients")
         alphas, weights = gauss_legendre(self.num_steps, explicands.device)
         difference = (explicands - start).detach()

@@ -7,6 +7,7 @@ the encoder. Sample s is a function of (seed, s), common to all explicands: a ba
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import torch
@@ -15,10 +16,38 @@ from torch import Tensor
 from cocoa_pl.attributions.reliability import stepped_up_correlation
 from cocoa_pl.rng import counter_uniform
 from cocoa_pl.streaming import in_chunks, precise_dtype
-from cocoa_pl.types import Attributed
+from cocoa_pl.types import Attributed, Baseline, Rows, ScoreFn
 
 Part = Callable[[Tensor, Tensor], Tensor]
 """Explicands (b,) and their samples (b,), samples in ascending order, to shares (K, b, ...)."""
+
+
+class Summed(ABC):
+    """A method whose maps are made of sums over steps or draws: alone it takes all of them, processes share them out (``Divisible``)."""
+
+    @property
+    @abstractmethod
+    def num_parts(self) -> int:
+        """How many steps or draws."""
+
+    @abstractmethod
+    def part(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int, chunk_size: int, samples: range) -> Rows:
+        """Sums over some of them, even over none. Sums over different ones add up."""
+
+    @abstractmethod
+    def whole(self, total: Rows, explicands: Tensor, baseline: Baseline) -> Attributed:
+        """The maps of the sums over all of them."""
+
+    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
+        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W). Raises as :meth:`part` does."""
+        return self.attribute(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size).maps
+
+    def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
+        """The maps with what is known of their noise. Raises as :meth:`part` does."""
+        samples = range(self.num_parts)
+        return self.whole(
+            self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=samples), explicands, baseline
+        )
 
 
 def sum_over_samples(part: Part, *, num: int, samples: range, chunk_size: int, device: torch.device) -> Tensor:

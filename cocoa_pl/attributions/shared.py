@@ -11,7 +11,7 @@ from torch import Tensor
 from cocoa_pl.attributions.copies import of_rows
 from cocoa_pl.sharing import Team
 from cocoa_pl.streaming import baseline_of
-from cocoa_pl.types import Attributed, Attribution, Baseline, Divisible, Rows, ScoreFn
+from cocoa_pl.types import Attributed, Attribution, Baseline, Divisible, Rows, ScoreFn, attributed
 
 _BY_ROW = ("maps", "standard_error", "reliability", "draw")
 
@@ -64,9 +64,8 @@ class Shared:
         rows = torch.tensor(self.team.turns(len(explicands)), dtype=torch.int64, device=explicands.device)
         own: Rows = {"row": rows}
         if len(rows):
-            call = getattr(self.method, "attribute", self.method)
-            made = call(of_rows(score_fn, rows), explicands[rows], baseline_of(baseline, rows), seed=seed, chunk_size=chunk_size)
-            own |= _packed(made if isinstance(made, Attributed) else Attributed(made))
+            score_of, some = of_rows(score_fn, rows), baseline_of(baseline, rows)
+            own |= _packed(attributed(self.method, score_of, explicands[rows], some, seed=seed, chunk_size=chunk_size))
         return _unpacked(self.team.meet(own), explicands.device)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cocoa_pl.attributions.copies import of_rows
 from cocoa_pl.attributions.gradients import Gradient
-from cocoa_pl.attributions.sampling import counter_normal, mean_of_moments, moments_over_samples
+from cocoa_pl.attributions.sampling import Summed, counter_normal, mean_of_moments, moments_over_samples
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.streaming import baseline_of
@@ -18,7 +18,7 @@ from cocoa_pl.types import Attributed, Attribution, Baseline, Rows, ScoreFn
 
 
 @dataclass(frozen=True)
-class SmoothGrad:
+class SmoothGrad(Summed):
     """Attribution = mean over s of method(x + noise_s), noise_s normal.
 
     Noise number s is a function of (seed, s), common to all explicands. ``SmoothGrad(method=IntegratedGradients())`` smooths another one.
@@ -49,16 +49,6 @@ class SmoothGrad:
     def num_forwards(self, num: int, height: int, width: int) -> int:
         """What the method takes for every noisy copy."""
         return self.method.num_forwards(num * self.num_samples, height, width)
-
-    def __call__(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Tensor:
-        """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W)."""
-        return self.attribute(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size).maps
-
-    def attribute(self, score_fn: ScoreFn, explicands: Tensor, baseline: Baseline, *, seed: int = 0, chunk_size: int = 256) -> Attributed:
-        """The maps with standard errors and reliability, both over the noise."""
-        everything = range(self.num_samples)
-        total = self.part(score_fn, explicands, baseline, seed=seed, chunk_size=chunk_size, samples=everything)
-        return self.whole(total, explicands, baseline)
 
     @property
     def num_parts(self) -> int:
