@@ -16,6 +16,7 @@ from cocoa_pl.errors import ConfigError, DataError, choices_hint
 from cocoa_pl.folding import fold_batch_norm
 from cocoa_pl.images import Images, as_images
 from cocoa_pl.streaming import automatic_chunk_size, in_ranges
+from cocoa_pl.text_encoding import FrozenTextEncoder
 
 PRECISIONS = ("32", "bf16", "64")
 
@@ -35,8 +36,10 @@ class FrozenEncoder:
         layer: explain the output of this layer (a dotted name) instead of the module's; layers after it are not run.
         pool: whether to average maps and tokens: True, False to refuse them, or None to average them with a notice.
         compile: run the module by ``torch.compile``.
+        text: the text encoder whose representations lie in the same space, where there is one.
 
     Attributes:
+        text: see above.
         num_forwards: images encoded so far.
         on_forward: called with the number of images of every pass, for a progress bar.
 
@@ -47,6 +50,7 @@ class FrozenEncoder:
     def __init__(
         self, module: Callable[[Tensor], Any], *, mean: Sequence[float] = (0,), std: Sequence[float] = (1,), precision: str = "32",
         device: torch.device | str | None = None, layer: str | None = None, pool: bool | None = None, compile: bool = False,
+        text: FrozenTextEncoder | None = None,
     ) -> None:  # fmt: skip
         if precision not in PRECISIONS:
             raise ConfigError(f"precision={precision}: unknown; {choices_hint(precision, PRECISIONS)}")
@@ -65,6 +69,7 @@ class FrozenEncoder:
         self._layer = _LayerOutput(self.module, layer) if layer is not None else None
         self._run: Callable[[Tensor], Any] = torch.compile(self.module, dynamic=True) if compile else self.module
         self._autocast, self._pool, self._noticed = precision == "bf16", pool, False
+        self.text = text
         self.num_forwards = 0
         self.on_forward: Callable[[int], object] | None = None
 

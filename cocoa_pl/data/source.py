@@ -45,6 +45,15 @@ class Source(ABC):
         """Masks (B, H, W) bool of a planted shortcut where the dataset has one."""
         return None
 
+    def phrases(self, ids: Sequence[int]) -> list[str] | None:
+        """A text for each picture that names the object of its mask, where the dataset has them."""
+        return None
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """All that phrases can be: what a phrase is contrasted with; empty without phrases."""
+        return ()
+
 
 class MemorySource(Source):
     """Pictures that are already in memory.
