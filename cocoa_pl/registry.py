@@ -53,6 +53,7 @@ class Table(Mapping[str, str]):
 DATASETS = Table(
     "dataset",
     scenes="cocoa_pl.data.splits:scenes_splits",
+    captioned_scenes="cocoa_pl.data.splits:captioned_scenes_splits",
     fashion_mnist="cocoa_pl.data.torchvision_sets:fashion_mnist",
     cifar10="cocoa_pl.data.torchvision_sets:cifar10",
     cifar100="cocoa_pl.data.torchvision_sets:cifar100",
@@ -118,6 +119,12 @@ REMOVALS = Table(
 )
 BACKBONES = ("small_resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 """Backbones with a name of their own; ``timm:NAME`` stands for all of timm's."""
+METHODS = Table(
+    "method",
+    simclr="cocoa_pl.build.methods:build_simclr",
+    image_text="cocoa_pl.build.methods:build_image_text",
+)
+"""How an encoder learns."""
 OPTIMIZERS = Table(
     "optimizer",
     adamw="cocoa_pl.models.optim:adamw",

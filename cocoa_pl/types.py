@@ -135,3 +135,4 @@ class Batch(NamedTuple):
     images: Tensor  # (B, 3, H, W) uint8; empty where the loader made the views itself
     views: tuple[Tensor, ...]  # training views, each (B, 3, H, W) float in [0, 1]; empty until they are made
     epoch: int
+    tokens: Tensor | None = None  # (B, T) int64, of a caption of each image, where the data has captions and the model reads them

@@ -3,7 +3,8 @@
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
 from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, open_encoder
 from cocoa_pl.build.explaining import build_attribution, build_monitor, build_reference, build_removal, freeze, load_encoder
-from cocoa_pl.build.model import build_module, build_optim, restore_module
+from cocoa_pl.build.methods import build_optim
+from cocoa_pl.build.model import build_module, restore_module
 from cocoa_pl.build.precision import device_type, native_precision, resolve_precision
 from cocoa_pl.build.training import build_predictor, build_trainer
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from cocoa_pl.augmentations.device import DeviceViews
 from cocoa_pl.augmentations.lightly_views import lightly_views
+from cocoa_pl.build.methods import tokenizer_of
 from cocoa_pl.config import Config
+from cocoa_pl.data.captioned_scenes import CaptionedOptions
 from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.loading import ImageDataModule
 from cocoa_pl.data.region import parse_region
@@ -19,19 +21,16 @@ from cocoa_pl.errors import ConfigError
 from cocoa_pl.registry import DATASETS
 from cocoa_pl.rng import derive_seed
 
-_SCENES_TRAIN, _SCENES_VAL = 9000, 1000
+_GENERATED = {"scenes": (9000, 1000), "captioned_scenes": (8000, 1000)}  # training and validation images
 
 
 def build_splits(config: Config) -> Splits:
     """The data set's training and validation images."""
     data = config.data
-    if data.name == "scenes":
-        look = data.scenes
-        options = ScenesOptions(
-            image_size=data.image_size, num_objects=look.num_objects, background=look.background, shortcut=look.shortcut
-        )  # fmt: skip
-        own: dict[str, Any] = {"options": options}
-        data = replace(data, num_train=data.num_train or _SCENES_TRAIN, num_val=data.num_val or _SCENES_VAL)
+    if data.name in _GENERATED:
+        num_train, num_val = _GENERATED[data.name]
+        own: dict[str, Any] = {"options": _look_of(config)}
+        data = replace(data, num_train=data.num_train or num_train, num_val=data.num_val or num_val)
     elif data.name == "image_folder":
         own = {"root": data.root, "image_size": data.image_size, "val_fraction": data.val_fraction, "on_bad_image": data.on_bad_image}
     else:
@@ -42,6 +41,18 @@ def build_splits(config: Config) -> Splits:
             raise ConfigError(f"data.unlabeled=true: {data.name} has no unlabelled images of its own; only stl10 does")
     splits: Splits = DATASETS.load(data.name)(**own, num_train=data.num_train, num_val=data.num_val, seed=config.run.seed)
     return splits
+
+
+def _look_of(config: Config) -> ScenesOptions | CaptionedOptions:
+    """How generated pictures look."""
+    data = config.data
+    if data.name == "scenes":
+        plain = data.scenes
+        return ScenesOptions(
+            image_size=data.image_size, num_objects=plain.num_objects, background=plain.background, shortcut=plain.shortcut
+        )  # fmt: skip
+    look, (fewest, most) = data.captioned, data.captioned.num_objects
+    return CaptionedOptions(data.image_size, (fewest, most), look.background, look.same_colour, look.same_digit)
 
 
 def build_views(config: Config, image_size: int) -> DeviceViews:
@@ -66,6 +77,7 @@ def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
         transform=None if on_device else lightly_views(views),
         num_workers=config.data.num_workers,
         num_bank=config.data.num_bank,
+        tokenizer=tokenizer_of(splits.train.words) if config.model.method == "image_text" else None,
     )
 
 

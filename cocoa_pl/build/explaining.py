@@ -16,9 +16,11 @@ from cocoa_pl.data.explain_set import ExplainSet
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import load_attribution, load_removal
 from cocoa_pl.models.checkpoint import read_checkpoint
-from cocoa_pl.models.simclr import SimCLR
+from cocoa_pl.models.image_text import ImageText
+from cocoa_pl.models.module import EncoderModule
 from cocoa_pl.monitor import Monitor
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.text_encoding import FrozenTextEncoder
 from cocoa_pl.types import Attribution, Removal
 
 _METHOD_OPTIONS = ("num_steps", "num_samples", "num_masks", "grid_size")  # of the config, for the methods that have them
@@ -47,12 +49,17 @@ def build_removal(config: Config, explain_set: ExplainSet) -> Removal:
     return load_removal(config.explain.removal, pool=explain_set.foil)
 
 
-def freeze(module: SimCLR, config: Config, *, device: torch.device) -> FrozenEncoder:
-    """The part of a module that is explained, as the engine wants it."""
-    network = module.backbone if config.explain.space == "reps" else nn.Sequential(module.backbone, module.projection_head)
+def freeze(module: EncoderModule, config: Config, *, device: torch.device) -> FrozenEncoder:
+    """The part of a module that is explained, as the engine wants it, and its text side where that shares the space explained."""
+    explain = config.explain
+    network = module.backbone if explain.space == "reps" else nn.Sequential(module.backbone, module.projector)
+    precision = native_precision(explain.precision, device.type)
+    text = None
+    if isinstance(module, ImageText) and explain.space == "projections":
+        text = FrozenTextEncoder(module.text_tower, module.tokenizer, precision=precision, device=device)
     return FrozenEncoder(
-        network, mean=module.mean.flatten().tolist(), std=module.std.flatten().tolist(),
-        precision=native_precision(config.explain.precision, device.type), device=device, layer=config.explain.layer, pool=True,
+        network, mean=module.mean.flatten().tolist(), std=module.std.flatten().tolist(), precision=precision, device=device,
+        layer=explain.layer, pool=True, text=text,
     )  # fmt: skip
 
 

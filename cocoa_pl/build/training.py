@@ -38,7 +38,7 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
     trainer, csv_logger = config.trainer, CsvLogger(folder / "metrics.csv")
     callbacks: list[Callback] = [
         Heartbeat(f"python train.py --resume {folder}"),
-        RunRecord(to_dict(config), mean=splits.mean, std=splits.std, image_size=splits.image_size),
+        RunRecord(to_dict(config), mean=splits.mean, std=splits.std, image_size=splits.image_size, words=splits.train.words),
     ]
     if config.model.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))
@@ -134,7 +134,8 @@ def build_checkpoints(config: Config, splits: Splits, folder: Path) -> list[Call
     """
     monitor = config.checkpoint.monitor
     if monitor == "auto":
-        monitor = "val/knn" if splits.train.labels is not None and splits.val.labels is not None else None
+        labelled = splits.train.labels is not None and splits.val.labels is not None
+        monitor = "val/recall_at_1" if config.model.method == "image_text" else "val/knn" if labelled else None
     kept: list[Callback] = []
     if config.checkpoint.keep_every_n_epochs:
         kept.append(KeepEvery(folder, every_n_epochs=config.checkpoint.keep_every_n_epochs))

@@ -30,10 +30,15 @@ class RunRecord(Callback):
         mean: channel means of the training images.
         std: channel standard deviations.
         image_size: side of the images that the encoder sees.
+        words: of the captions that it learns from; none without captions.
     """
 
-    def __init__(self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float], image_size: int) -> None:
+    def __init__(
+        self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float], image_size: int, words: Sequence[str] = ()
+    ) -> None:  # fmt: skip
         self._record = {"format": FORMAT_VERSION, "config": config, "mean": list(mean), "std": list(std), "image_size": image_size}
+        if words:
+            self._record["words"] = list(words)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["cocoa_pl"] = self._record

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cocoa_pl.config.data import AugmentConfig, DataConfig
 from cocoa_pl.config.explaining import ExplainConfig
-from cocoa_pl.config.training import AugmentConfig, CheckpointConfig, DataConfig, ModelConfig, OptimConfig, RunConfig, TrainerConfig
+from cocoa_pl.config.training import CheckpointConfig, ModelConfig, OptimConfig, RunConfig, TrainerConfig
 
 
 @dataclass

@@ -1,12 +1,12 @@
-"""Options of data, model and training. The sentence under a field is its help text."""
+"""Options of runs, model and training. The sentence under a field is its help text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from cocoa_pl.config.checks import between, increasing, one_of
+from cocoa_pl.config.checks import between, one_of
 from cocoa_pl.errors import ConfigError
-from cocoa_pl.registry import BACKBONES, DATASETS, OPTIMIZERS, SCHEDULES
+from cocoa_pl.registry import BACKBONES, METHODS, OPTIMIZERS, SCHEDULES
 
 
 @dataclass
@@ -30,95 +30,11 @@ class RunConfig:
 
 
 @dataclass
-class ScenesConfig:
-    """The embedded data set: real handwritten digits on cluttered backgrounds."""
-
-    num_objects: int = 1
-    """Digits in an image, 1 or 2 (left and right; the label is the left one's)."""
-    background: float = 0.08
-    """Strength of the background's low-frequency and pixel noise, 0 to 1."""
-    shortcut: float | None = None
-    """Draw a coloured patch that agrees with the class with this probability; null draws none."""
-
-    def __post_init__(self) -> None:
-        between("data.scenes.num_objects", self.num_objects, 1, 2)
-        between("data.scenes.background", self.background, 0, 1)
-        between("data.scenes.shortcut", self.shortcut, 0, 1)
-
-
-@dataclass
-class DataConfig:
-    """Which pictures, at which size, in which batches."""
-
-    name: str = "scenes"
-    """Data set: scenes, fashion_mnist, cifar10, cifar100, stl10 or image_folder."""
-    root: str = "data"
-    """Folder of the pictures (image_folder), or where torchvision keeps its data sets."""
-    download: bool = False
-    """Let torchvision download a data set that is not below data.root."""
-    unlabeled: bool = False
-    """Train on the unlabelled images too, where the data set has some (stl10: 100 000)."""
-    image_size: int = 32
-    """Side of the square images in pixels, for scenes and image_folder; other data sets have a size of their own."""
-    num_train: int | None = None
-    """Training images, drawn with the run's seed; null takes all there are (scenes: generates 9000)."""
-    num_val: int | None = None
-    """Validation images, drawn with the run's seed; null takes all there are (scenes: generates 1000)."""
-    val_fraction: float = 0.1
-    """Share split off for validation, by seed, where the data has no validation split."""
-    on_bad_image: str = "error"
-    """What a picture that cannot be read does: error stops and names it, skip warns and goes on without it."""
-    batch_size: int = 128
-    """Images in an optimisation step before accumulation, over all devices together."""
-    num_bank: int = 6000
-    """Training images that vote in the kNN accuracy and train the linear probe."""
-    num_workers: int = 0
-    """Loader processes for each device; data in memory needs none."""
-    scenes: ScenesConfig = field(default_factory=ScenesConfig)
-
-    def __post_init__(self) -> None:
-        one_of("data.name", self.name, DATASETS)
-        one_of("data.on_bad_image", self.on_bad_image, ("error", "skip"))
-        between("data.image_size", self.image_size, 16, 1024)
-        between("data.num_train", self.num_train, 1)
-        between("data.num_val", self.num_val, 1)
-        between("data.val_fraction", self.val_fraction, 0, 0.9, open_low=True)
-        between("data.batch_size", self.batch_size, 2)
-        between("data.num_bank", self.num_bank, 1)
-        between("data.num_workers", self.num_workers, 0)
-
-
-@dataclass
-class AugmentConfig:
-    """The two views of an image that SimCLR pulls together."""
-
-    backend: str = "auto"
-    """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""
-    crop_scale: list[float] = field(default_factory=lambda: [0.5, 1.0])
-    """Area of the random crop as a share of the image, [min, max]."""
-    flip: float = 0.0
-    """Probability of a horizontal flip."""
-    jitter: float = 0.8
-    """Strength of the colour jitter: brightness, contrast, saturation .8 x and hue .2 x this."""
-    jitter_prob: float = 0.8
-    """Probability of the colour jitter."""
-    grayscale: float = 0.5
-    """Probability of dropping the colours."""
-    blur: float = 0.0
-    """Probability of a Gaussian blur."""
-
-    def __post_init__(self) -> None:
-        one_of("augment.backend", self.backend, ("auto", "device", "lightly"))
-        increasing("augment.crop_scale", self.crop_scale, 0, 1)
-        between("augment.jitter", self.jitter, 0, 1)
-        for name in ("flip", "jitter_prob", "grayscale", "blur"):
-            between(f"augment.{name}", getattr(self, name), 0, 1)
-
-
-@dataclass
 class ModelConfig:
-    """The encoder and the SimCLR head."""
+    """The encoder, how it learns, and what its loss sees."""
 
+    method: str = "simclr"
+    """How it learns: simclr, from two views of each image, or image_text, from images and their captions (CLIP's loss)."""
     backbone: str = "small_resnet"
     """small_resnet (ours, for CPU), a torchvision ResNet (resnet18 ... resnet152), or timm:NAME."""
     width: int = 24
@@ -130,18 +46,30 @@ class ModelConfig:
     projection_dim: int = 64
     """Length of the projection that the loss sees."""
     temperature: float = 0.2
-    """Temperature of NT-Xent."""
+    """Temperature of the loss; of image_text the first one, which learns."""
+    text_width: int = 96
+    """Width of the transformer that reads captions (image_text)."""
+    text_layers: int = 2
+    """Its blocks."""
+    text_heads: int = 4
+    """Its heads of attention."""
     compile: bool = False
     """Compile the backbone with torch.compile."""
     ema_decay: float | None = None
     """Keep an exponential moving average of the weights with this decay, and validate, explain and save it; null keeps none."""
 
     def __post_init__(self) -> None:
+        one_of("model.method", self.method, METHODS)
         one_of("model.stem", self.stem, ("auto", "small", "large"))
         between("model.width", self.width, 8, 256)  # of fewer channels, oneDNN corrupts memory in the backward pass of channels-last layers
         between("model.hidden_dim", self.hidden_dim, 1, 65_536)
         between("model.projection_dim", self.projection_dim, 2, 65_536)
         between("model.temperature", self.temperature, 0, 10, open_low=True)
+        between("model.text_width", self.text_width, 4, 4096)
+        between("model.text_layers", self.text_layers, 1, 48)
+        between("model.text_heads", self.text_heads, 1, 64)
+        if self.text_width % self.text_heads:
+            raise ConfigError(f"model.text_heads={self.text_heads}: must divide model.text_width={self.text_width}")
         between("model.ema_decay", self.ema_decay, 0, 0.99999)
         if not self.backbone.startswith("timm:"):
             one_of("model.backbone", self.backbone, (*BACKBONES, "timm:NAME"))
@@ -227,7 +155,7 @@ class CheckpointConfig:
     """Which checkpoints are kept beside the last one."""
 
     monitor: str | None = "auto"
-    """Metric that ranks checkpoints, any logged one, explain/... included; auto: val/knn where labels exist; null keeps only the last."""
+    """Metric that ranks checkpoints, any logged one, explain/... included; auto: val/knn, val/recall_at_1 of image_text; null keeps only the last."""
     mode: str = "max"
     """Whether the best is the max or the min of it."""
     top_k: int = 1

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cocoa_pl.data.sampling import EpochSampler, Keys, SliceSampler
 from cocoa_pl.data.source import Source
 from cocoa_pl.data.splits import Splits, subset
+from cocoa_pl.data.words import WordTokenizer
 from cocoa_pl.data.workers import obey_parent_alone
 from cocoa_pl.errors import DataError
 from cocoa_pl.rng import derive_seed, generator
@@ -48,10 +49,21 @@ class ViewDataset(Dataset[Batch]):
             afterwards. Without it the views stay empty.
         seed: seed of the views.
         with_images: also load the pictures themselves; needed where nothing else is made of them.
+        tokenizer: also give the tokens of a caption of every picture: of the batch's epoch, or the fullest one.
+        fullest: which.
+
+    Raises:
+        DataError: a tokenizer, and pictures without captions.
     """
 
-    def __init__(self, source: Source, *, transform: PilViews | None = None, seed: int = 0, with_images: bool = True) -> None:
+    def __init__(
+        self, source: Source, *, transform: PilViews | None = None, seed: int = 0, with_images: bool = True,
+        tokenizer: WordTokenizer | None = None, fullest: bool = False,
+    ) -> None:  # fmt: skip
+        if tokenizer is not None and source.captions([0], epoch=None) is None:
+            raise DataError("the data has no captions, which model.method=image_text learns from; data.name=captioned_scenes has some")
         self.source, self.transform, self.seed, self.with_images = source, transform, seed, with_images
+        self.tokenizer, self.fullest = tokenizer, fullest
 
     def __len__(self) -> int:
         return len(self.source)
@@ -64,7 +76,14 @@ class ViewDataset(Dataset[Batch]):
         ids = [i for _, i in keys]
         labels = torch.full((len(ids),), -1) if self.source.labels is None else self.source.labels[ids]
         images = self.source.load(ids) if self.with_images else torch.empty(len(ids), 3, 0, 0, dtype=torch.uint8)
-        return Batch(torch.tensor(ids), labels, images, self._views(keys), keys[0][0])
+        return Batch(torch.tensor(ids), labels, images, self._views(keys), keys[0][0], self._tokens(ids, keys[0][0]))
+
+    def _tokens(self, ids: Sequence[int], epoch: int) -> Tensor | None:
+        if self.tokenizer is None:
+            return None
+        captions = self.source.captions(ids, epoch=None if self.fullest else epoch)
+        assert captions is not None
+        return self.tokenizer(captions)
 
     def _views(self, keys: Keys) -> tuple[Tensor, ...]:
         if self.transform is None:
@@ -101,6 +120,7 @@ class ImageDataModule(pl.LightningDataModule):
         transform: makes the views from a PIL picture, in the workers.
         num_workers: worker processes of a loader.
         num_bank: size of the bank; only labelled images where some are.
+        tokenizer: batches carry one view, and the tokens of a caption of each image; without it two views.
         eval_batch_size: images of a validation step over all processes together; by default the training batch size.
         rank, world_size: this process; by default the trainer's.
 
@@ -121,6 +141,7 @@ class ImageDataModule(pl.LightningDataModule):
         transform: PilViews | None = None,
         num_workers: int = 0,
         num_bank: int = 2000,
+        tokenizer: WordTokenizer | None = None,
         eval_batch_size: int | None = None,
         rank: int | None = None,
         world_size: int | None = None,
@@ -131,19 +152,23 @@ class ImageDataModule(pl.LightningDataModule):
             size = len(splits.train)
             raise DataError(f"batch_size is {batch_size}, but {splits.name} has only {size} training images; use at most {size}")
         self.splits, self.views, self.transform, self.num_workers = splits, views, transform, num_workers
-        self.seed, self.eval_batch_size = seed, eval_batch_size or batch_size
+        self.seed, self.eval_batch_size, self.tokenizer = seed, eval_batch_size or batch_size, tokenizer
         self._rank, self._world_size = rank, world_size
         self.train_sampler = EpochSampler(len(splits.train), batch_size=batch_size, seed=seed)
         self.bank_ids = _bank_ids(splits.train, num_bank, seed)
 
     def train_dataloader(self) -> LazyLoader:
         self.train_sampler.place(*self._place())
-        dataset = ViewDataset(self.splits.train, transform=self.transform, seed=self.seed, with_images=self.transform is None)
+        dataset = ViewDataset(
+            self.splits.train, transform=self.transform, seed=self.seed, with_images=self.transform is None, tokenizer=self.tokenizer
+        )
         return self._loader(dataset, self.train_sampler)
 
     def val_dataloader(self) -> list[LazyLoader]:
         bank = ViewDataset(self.splits.train)
-        val = ViewDataset(self.splits.val, transform=self.transform, seed=derive_seed(self.seed, "val"))
+        val = ViewDataset(
+            self.splits.val, transform=self.transform, seed=derive_seed(self.seed, "val"), tokenizer=self.tokenizer, fullest=True
+        )
         return [self._loader(bank, self._in_order(self.bank_ids)), self._loader(val, self._in_order(range(len(self.splits.val))))]
 
     def state_dict(self) -> dict[str, int]:
@@ -165,7 +190,8 @@ class ImageDataModule(pl.LightningDataModule):
             return batch
         seed = derive_seed(self.seed, "views" if training else "val")
         make = self.views
-        views = tuple(make(batch.images, batch.ids, epoch=batch.epoch, seed=seed, view=k) for k in range(_NUM_VIEWS))
+        num = _NUM_VIEWS if self.tokenizer is None else 1
+        views = tuple(make(batch.images, batch.ids, epoch=batch.epoch, seed=seed, view=k) for k in range(num))
         return batch._replace(views=views)
 
     def _in_order(self, ids: Sequence[int]) -> SliceSampler:

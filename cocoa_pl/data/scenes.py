@@ -1,7 +1,6 @@
 """``scenes``: real handwritten digits on cluttered backgrounds, with exact object masks; embedded, generated in about a second.
 
-Digits come from scikit-learn (UCI ML hand-written digits, 8 x 8 pixels). The first 1400 are used for training images only, the rest for
-validation images only. Each scene is a function of (seed, split, index).
+Training and validation images share no digit (see ``data.digits``). Each scene is a function of (seed, split, index).
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from cocoa_pl.data.digits import MASK_THRESHOLD, clutter, digits, placed
 from cocoa_pl.data.source import MemorySource
 from cocoa_pl.rng import counter_uniform, derive_seed
 
-_NUM_TRAIN_DIGITS = 1400
-_MASK_THRESHOLD = 0.4
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 _PATCH_COLOURS = torch.tensor(
     [
@@ -56,7 +53,7 @@ def scenes(*, num_images: int, split: str, seed: int, options: ScenesOptions | N
     options = options or ScenesOptions()
     ids = torch.arange(num_images)
     draw = counter_uniform(derive_seed(seed, "scenes", split), ids, num=64)
-    pool, pool_labels = _digits(split)
+    pool, pool_labels = digits(split)
     size = options.image_size
     canvas, noise_level = _background(draw[:, :32], ids, size, seed=derive_seed(seed, "noise", split), strength=options.background)
     labels = masks = None
@@ -66,9 +63,9 @@ def scenes(*, num_images: int, split: str, seed: int, options: ScenesOptions | N
         alpha = _place(pool[which], own[:, 1:4], size, slot=k if options.num_objects > 1 else None)
         canvas = canvas + alpha[:, None] * (_object_colour(own[:, 4:8], canvas)[:, :, None, None] - canvas)
         if k == 0:
-            labels, masks = pool_labels[which], alpha > _MASK_THRESHOLD
+            labels, masks = pool_labels[which], alpha > MASK_THRESHOLD
         elif masks is not None:
-            masks &= alpha <= _MASK_THRESHOLD
+            masks &= alpha <= MASK_THRESHOLD
     assert labels is not None
     assert masks is not None
     patches = None
@@ -79,18 +76,7 @@ def scenes(*, num_images: int, split: str, seed: int, options: ScenesOptions | N
     return MemorySource((canvas * 255).round().to(torch.uint8), labels=labels, class_names=CLASS_NAMES, masks=masks, patches=patches)
 
 
-def _digits(split: str) -> tuple[Tensor, Tensor]:
-    """The digits of a split as (n, 8, 8) floats in [0, 1], and their labels."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = torch.from_numpy(bunch.images).float() / 16
-    labels = torch.from_numpy(bunch.target).long()
-    part = slice(None, _NUM_TRAIN_DIGITS) if split == "train" else slice(_NUM_TRAIN_DIGITS, None)
-    return images[part], labels[part]
-
-
-def _place(digits: Tensor, draw: Tensor, size: int, slot: int | None) -> Tensor:
+def _place(chosen: Tensor, draw: Tensor, size: int, slot: int | None) -> Tensor:
     """Enlarge each digit to its own size, put it at its own place; returns opacity (n, S, S)."""
     low, high = (18.0, 28.0) if slot is None else (12.0, 16.0)
     unit = size / 32
@@ -99,24 +85,15 @@ def _place(digits: Tensor, draw: Tensor, size: int, slot: int | None) -> Tensor:
     room_x = half_x - extent / 2 if slot is None else size / 4 - extent / 2
     x = (2 * draw[:, 1] - 1) * room_x.clamp_min(0) + (0 if slot is None else (2 * slot - 1) * size / 4)
     y = (2 * draw[:, 2] - 1) * (half_y - extent / 2)
-    scale = size / extent
-    theta = torch.zeros(len(digits), 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = scale
-    theta[:, 0, 2], theta[:, 1, 2] = -x / (size / 2) * scale, -y / (size / 2) * scale
-    # bicubic to 4x first: a bilinear enlargement of 8 x 8 pixels shows its grid
-    smooth = F.interpolate(digits[:, None], scale_factor=4, mode="bicubic", align_corners=False).clamp(0, 1)
-    grid = F.affine_grid(theta, [len(digits), 1, size, size], align_corners=False)
-    return F.grid_sample(smooth, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
+    return placed(chosen, extent=extent, x=x, y=y, size=size)
 
 
 def _background(draw: Tensor, ids: Tensor, size: int, *, seed: int, strength: float) -> tuple[Tensor, Tensor]:
     """Base colour plus low-frequency noise (n, 3, S, S), and the pixel noise to be added last."""
     light = (draw[:, 3:4] < 0.5).float()
     base = 0.05 + 0.42 * draw[:, :3] + 0.48 * light  # dark or light, so that the digit always stands out
-    coarse = counter_uniform(seed, 1, ids, num=3 * 5 * 5).view(-1, 3, 5, 5) - 0.5
-    low = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
-    fine = counter_uniform(seed, 2, ids, num=3 * size * size).view(-1, 3, size, size) - 0.5
-    return base[:, :, None, None] + 2 * strength * low, 0.3 * strength * fine
+    low, fine = clutter(ids, size, seed=seed, strength=strength)
+    return base[:, :, None, None] + low, fine
 
 
 def _object_colour(draw: Tensor, canvas: Tensor) -> Tensor:

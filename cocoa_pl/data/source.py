@@ -49,6 +49,15 @@ class Source(ABC):
         """A text for each picture that names the object of its mask, where the dataset has them."""
         return None
 
+    def captions(self, ids: Sequence[int], *, epoch: int | None) -> list[str] | None:
+        """A text that describes each picture, where the dataset has them; another one in every epoch, or, for None, the fullest."""
+        return None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words of captions; empty without captions."""
+        return ()
+
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """All that phrases can be: what a phrase is contrasted with; empty without phrases."""

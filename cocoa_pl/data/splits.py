@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.data.captioned_scenes import CaptionedOptions, captioned_scenes
 from cocoa_pl.data.scenes import ScenesOptions, scenes
 from cocoa_pl.data.source import MemorySource, Source
 from cocoa_pl.errors import DataError
@@ -85,13 +86,32 @@ def scenes_splits(*, num_train: int = 9000, num_val: int = 1000, seed: int = 0, 
     Raises:
         DataError: fewer than one image asked for in a split.
     """
-    for name, num in (("num_train", num_train), ("num_val", num_val)):
-        if num < 1:
-            raise DataError(f"scenes: {name} is {num}; at least 1 image is needed")
+    _check_numbers("scenes", num_train, num_val)
     options = options or ScenesOptions()
     train = scenes(num_images=num_train, split="train", seed=seed, options=options)
     val = scenes(num_images=num_val, split="val", seed=seed, options=options)
     return make_splits(train, val, image_size=options.image_size, name="scenes")
+
+
+def captioned_scenes_splits(
+    *, num_train: int = 8000, num_val: int = 1000, seed: int = 0, options: CaptionedOptions | None = None
+) -> Splits:  # fmt: skip
+    """The embedded dataset with captions: several coloured digits in a picture, with object masks.
+
+    Raises:
+        DataError: fewer than one image asked for in a split.
+    """
+    _check_numbers("captioned_scenes", num_train, num_val)
+    options = options or CaptionedOptions()
+    train = captioned_scenes(num_images=num_train, split="train", seed=seed, options=options)
+    val = captioned_scenes(num_images=num_val, split="val", seed=seed, options=options)
+    return make_splits(train, val, image_size=options.image_size, name="captioned_scenes")
+
+
+def _check_numbers(what: str, num_train: int, num_val: int) -> None:
+    for name, num in (("num_train", num_train), ("num_val", num_val)):
+        if num < 1:
+            raise DataError(f"{what}: {name} is {num}; at least 1 image is needed")
 
 
 def _triple(values: Tensor) -> Channels:

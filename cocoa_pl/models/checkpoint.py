@@ -106,6 +106,9 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
             wrong.append("cocoa_pl.mean, std")
         if not 0 < record["image_size"] <= _LARGEST_SIDE:
             wrong.append("cocoa_pl.image_size")
+        words = record.get("words", [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            wrong.append("cocoa_pl.words")
         losses = content.get("epoch_losses", torch.zeros(2))
         if not isinstance(losses, Tensor) or losses.shape != (2,) or not losses.is_floating_point():
             wrong.append("epoch_losses")

@@ -15,24 +15,41 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cocoa_pl.augmentations.device import DeviceViews
 from cocoa_pl.callbacks.team import take_from_first, team_of_processes
+from cocoa_pl.data.words import WordTokenizer
 from cocoa_pl.models.backbones import SmallResNet
+from cocoa_pl.models.image_text import ImageText
+from cocoa_pl.models.module import EncoderModule
 from cocoa_pl.models.optim import OptimSpec, constant, sgd
 from cocoa_pl.models.simclr import SimCLR
 from cocoa_pl.models.sync_batchnorm import ShareStatistics
+from cocoa_pl.models.text_tower import TextTower
 from cocoa_pl.types import Batch
 
 _IMAGES = 8  # of a step, over all processes
 
 
-class _Step(nn.Module):
-    """A training step of SimCLR as a forward pass, which is what DistributedDataParallel wraps."""
+def _simclr(optim: OptimSpec) -> EncoderModule:
+    return SimCLR(SmallResNet(width=8), rep_dim=64, optim=optim, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2), projection_dim=16)
 
-    def __init__(self, dtype: torch.dtype) -> None:
+
+def _image_text(optim: OptimSpec) -> EncoderModule:
+    tower = TextTower(num_tokens=12, context_length=6, width=16, num_layers=2, num_heads=2, out_dim=16)
+    return ImageText(
+        SmallResNet(width=8), rep_dim=64, text_tower=tower, tokenizer=WordTokenizer("abcdefghi", context_length=6), projection_dim=16,
+        optim=optim, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2),
+    )  # fmt: skip
+
+
+_KINDS = {"simclr": _simclr, "image_text": _image_text}
+
+
+class _Step(nn.Module):
+    """A training step as a forward pass, which is what DistributedDataParallel wraps."""
+
+    def __init__(self, kind: str, dtype: torch.dtype) -> None:
         super().__init__()
         torch.manual_seed(0)
-        optim = OptimSpec(sgd, constant, lr=0.1, weight_decay=0.0, warmup_epochs=0.0)
-        backbone = SmallResNet(width=8)
-        self.module = SimCLR(backbone, rep_dim=64, optim=optim, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2), projection_dim=16).to(dtype)
+        self.module = _KINDS[kind](OptimSpec(sgd, constant, lr=0.1, weight_decay=0.0, warmup_epochs=0.0)).to(dtype)
         self.module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]  # which needs a trainer
 
     def forward(self, batch: Batch) -> Tensor:
@@ -44,12 +61,14 @@ def _batch(rank: int, world_size: int) -> Batch:
     images = torch.randint(0, 256, (_IMAGES, 3, 32, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     ids = torch.arange(_IMAGES)[rank * _IMAGES // world_size : (rank + 1) * _IMAGES // world_size]
     views = tuple(DeviceViews(size=32, flip=0.5)(images[ids], ids, epoch=3, seed=0, view=view) for view in (0, 1))
-    return Batch(ids, torch.full((len(ids),), -1), images[ids], views, 3)
+    tokens = torch.randint(0, 12, (_IMAGES, 6), generator=torch.Generator().manual_seed(2)).where(torch.arange(6) < 4, 0)
+    tokens[:, 0] = torch.arange(_IMAGES) + 1
+    return Batch(ids, torch.full((len(ids),), -1), images[ids], views, 3, tokens[ids])
 
 
-def _after_a_step(dtype: torch.dtype, rank: int = 0, world_size: int = 1) -> dict[str, Tensor]:
+def _after_a_step(kind: str, dtype: torch.dtype, rank: int = 0, world_size: int = 1) -> dict[str, Tensor]:
     """Loss, gradients and running statistics."""
-    step = _Step(dtype)
+    step = _Step(kind, dtype)
     wrapped: nn.Module = step
     if world_size > 1:
         ShareStatistics().apply(step)
@@ -100,7 +119,7 @@ def _one_of_two(rank: int, port: int, out: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
     uneven = _far_from_zero()[:2] if rank == 0 else _far_from_zero()[2:]
-    found = {str(dtype): _after_a_step(dtype, rank, 2) for dtype in (torch.float64, torch.float32)}
+    found = {f"{kind} {dtype}": _after_a_step(kind, dtype, rank, 2) for kind in _KINDS for dtype in (torch.float64, torch.float32)}
     torch.save((found, _norm_of(uneven), _met(rank)), f"{out}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -125,14 +144,16 @@ def test_all_explain_the_encoder_of_the_first_process(steps_of_two: list[tuple[o
 
 
 @pytest.mark.slow
-def test_a_training_step(steps_of_two: list[tuple[dict[str, dict[str, Tensor]], object, object]]) -> None:
-    exact, single = _after_a_step(torch.float64), _after_a_step(torch.float32)
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_training_step(kind: str, steps_of_two: list[tuple[dict[str, dict[str, Tensor]], object, object]]) -> None:
+    exact, single = _after_a_step(kind, torch.float64), _after_a_step(kind, torch.float32)
     for found, _, _ in steps_of_two:
-        assert found["torch.float64"].keys() == found["torch.float32"].keys() == exact.keys()
+        double, plain = found[f"{kind} torch.float64"], found[f"{kind} torch.float32"]
+        assert double.keys() == plain.keys() == exact.keys()
         for name, value in exact.items():
-            assert _error(found["torch.float64"][name], value) <= 1e-9, name
+            assert _error(double[name], value) <= 1e-9, name
             rounding = _error(single[name], value)  # of gradients in single precision about 1e-5, in one process or two
-            assert _error(found["torch.float32"][name], value) <= max(1e-6, 2 * rounding), name
+            assert _error(plain[name], value) <= max(1e-6, 2 * rounding), name
 
 
 def _error(found: Tensor, true: Tensor) -> float:
