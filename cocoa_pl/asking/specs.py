@@ -12,10 +12,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cocoa_pl.asking.names import LONGEST, glob_folder, is_name, path_names, tidy, unique_names
+from cocoa_pl.asking.names import glob_folder, path_names
 from cocoa_pl.data.listing import id_ranges, of_data_set
 from cocoa_pl.errors import ConfigError, DataError, choices_hint
 from cocoa_pl.formats import EXTENSIONS
+from cocoa_pl.texts.names import LONGEST, is_name, tidy, unique_names
 
 _PREFIXES = ("class", "clusters", "neighbours", "train", "val")
 _OF_EXPLICANDS = ("self", "neighbours", "clusters")  # no foil can be made of these

@@ -2,7 +2,15 @@
 
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
 from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, open_encoder
-from cocoa_pl.build.explaining import build_attribution, build_monitor, build_reference, build_removal, freeze, load_encoder
+from cocoa_pl.build.explaining import (
+    build_attribution,
+    build_monitor,
+    build_reference,
+    build_removal,
+    build_removal_of,
+    freeze,
+    load_encoder,
+)
 from cocoa_pl.build.methods import build_optim
 from cocoa_pl.build.model import build_module, restore_module
 from cocoa_pl.build.precision import device_type, native_precision, resolve_precision
@@ -21,6 +29,7 @@ __all__ = [
     "build_reference",
     "build_region",
     "build_removal",
+    "build_removal_of",
     "build_splits",
     "build_trainer",
     "build_views",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cocoa_pl.build.model import restore_module
 from cocoa_pl.build.precision import native_precision
@@ -46,7 +46,12 @@ def build_attribution(config: Config, name: str) -> Attribution:
 
 def build_removal(config: Config, explain_set: ExplainSet) -> Removal:
     """A removal; one that draws from images is given the foil."""
-    return load_removal(config.explain.removal, pool=explain_set.foil)
+    return build_removal_of(config, explain_set.foil)
+
+
+def build_removal_of(config: Config, pool: Tensor) -> Removal:
+    """A removal; one that draws from images is given a pool of them (F, 3, H, W)."""
+    return load_removal(config.explain.removal, pool=pool)
 
 
 def freeze(module: EncoderModule, config: Config, *, device: torch.device) -> FrozenEncoder:

@@ -60,8 +60,8 @@ def build_image_text(config: Config, given: Given) -> ImageText:
         num_heads=model.text_heads, out_dim=model.projection_dim,
     )  # fmt: skip
     return ImageText(
-        given.backbone, rep_dim=given.rep_dim, text_tower=tower, tokenizer=tokenizer, projection_dim=model.projection_dim, optim=build_optim(config),
-        mean=given.mean, std=given.std, temperature=model.temperature, validation=Retrieval(),
+        given.backbone, rep_dim=given.rep_dim, text_tower=tower, tokenizer=tokenizer, projection_dim=model.projection_dim,
+        optim=build_optim(config), mean=given.mean, std=given.std, temperature=model.temperature, validation=Retrieval(),
     )  # fmt: skip
 
 
@@ -72,9 +72,7 @@ def tokenizer_of(words: Sequence[str]) -> WordTokenizer:
         ConfigError: it has none.
     """
     if not words:
-        raise ConfigError(
-            "model.method=image_text: learns from captions, which the data set has none of; data.name=captioned_scenes has some"
-        )
+        raise ConfigError("model.method=image_text: learns from captions, and the data has none; data.name=captioned_scenes has some")
     return WordTokenizer(words, context_length=_CONTEXT)
 
 

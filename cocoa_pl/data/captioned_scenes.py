@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.data.digits import MASK_THRESHOLD, clutter, digits, placed
-from cocoa_pl.data.source import MemorySource
+from cocoa_pl.data.source import MemorySource, NamedObject
 from cocoa_pl.data.words import UNKNOWN, words_of
 from cocoa_pl.rng import counter_uniform, derive_seed
 
@@ -82,11 +82,14 @@ class CaptionedScenes(MemorySource):
         self.objects, self.object_masks, self._seed = tuple(objects), object_masks, seed
 
     def phrases(self, ids: Sequence[int]) -> list[str]:
-        return [f"a photo of a {self.objects[i][0].name}" for i in ids]
+        return [phrase(self.objects[i][0].name) for i in ids]
+
+    def named_objects(self, index: int) -> tuple[NamedObject, ...]:
+        return tuple(NamedObject(phrase(one.name), self.object_masks[index, k]) for k, one in enumerate(self.objects[index]))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        return tuple(f"a photo of a {colour} {digit}" for colour in COLOURS for digit in DIGITS)
+        return tuple(phrase(f"{colour} {digit}") for colour in COLOURS for digit in DIGITS)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -97,6 +100,16 @@ class CaptionedScenes(MemorySource):
             return [" and ".join(f"a {one.name}" for one in self.objects[i]) for i in ids]
         draws = counter_uniform(derive_seed(self._seed, "captions", epoch), torch.tensor(ids), num=64).tolist()
         return [_caption(self.objects[i], draw) for i, draw in zip(ids, draws, strict=True)]
+
+
+def phrase(name: str) -> str:
+    """The sentence by which an object is asked for.
+
+    Example:
+        >>> phrase("red seven")
+        'a photo of a red seven'
+    """
+    return f"a photo of a {name}"
 
 
 def captioned_scenes(*, num_images: int, split: str, seed: int, options: CaptionedOptions | None = None) -> CaptionedScenes:
@@ -181,6 +194,6 @@ def _caption(objects: tuple[SceneObject, ...], draw: list[float]) -> str:
 
 def _mention(one: SceneObject, draw: list[float]) -> str:
     """An object in words: colour and digit, or one of them, and perhaps the place."""
-    words = one.name if draw[0] < 0.7 else one.digit if draw[0] < 0.85 else f"{one.colour} digit"
+    words = one.name if draw[0] < 0.6 else one.digit if draw[0] < 0.9 else f"{one.colour} digit"
     article = "an" if words[0] in "aeiou" else "a"
     return f"{article} {words}" + (f" {one.place}" if draw[1] < 0.25 else "")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+
+class NamedObject(NamedTuple):
+    """An object of a picture, the text that names it, and where it is."""
+
+    text: str
+    mask: Tensor  # (H, W) bool, in the frame of what ``load`` gives
 
 
 class Source(ABC):
@@ -44,6 +52,10 @@ class Source(ABC):
     def patches(self, ids: Sequence[int]) -> Tensor | None:
         """Masks (B, H, W) bool of a planted shortcut where the dataset has one."""
         return None
+
+    def named_objects(self, index: int) -> tuple[NamedObject, ...]:
+        """All objects of a picture that have a name, where the dataset knows them."""
+        return ()
 
     def phrases(self, ids: Sequence[int]) -> list[str] | None:
         """A text for each picture that names the object of its mask, where the dataset has them."""

@@ -13,6 +13,7 @@ from cocoa_pl.metrics.agreement import cosine, spearman, ssim, top_overlap
 from cocoa_pl.metrics.boxes import boxes_of_masks, corloc
 from cocoa_pl.metrics.grid_pointing import half_preference
 from cocoa_pl.metrics.localisation import energy_inside, mask_auroc, pointing_game
+from cocoa_pl.metrics.masks import map_mask_iou
 from cocoa_pl.metrics.sparsity import effective_share, entropy, gini
 from cocoa_pl.metrics.transport import transport_distance
 
@@ -40,6 +41,7 @@ METRICS: Mapping[str, Measure] = {
     "pointing_game": Measure(pointing_game, "masks", True),
     "energy_inside": Measure(energy_inside, "masks", True),
     "mask_auroc": Measure(mask_auroc, "masks", True),
+    "mask_iou": Measure(map_mask_iou, "masks", True),
     "corloc": Measure(corloc, "boxes", True),
     "spearman": Measure(spearman, "maps", True),
     "cosine": Measure(cosine, "maps", True),

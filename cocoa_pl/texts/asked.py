@@ -1,12 +1,14 @@
 """What a text corpus and a text foil are: plain records, before any encoder has read them.
 
-A *template* is a sentence with one empty pair of braces, ``a photo of a {}``; a *concept* is what fills it. A sentence that has no place for a
-concept is a prompt as it stands.
+A *template* is a sentence with one empty pair of braces, ``a photo of a {}``; a *concept* is what fills it. A sentence that has no place
+for a concept is a prompt as it stands.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from cocoa_pl.texts.templates import fill
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class ConceptBank:
 
     def prompts(self, concept: str) -> tuple[str, ...]:
         """The sentences of one concept."""
-        return tuple(template.replace("{}", concept) for template in self.templates)
+        return tuple(fill(template, concept) for template in self.templates)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from cocoa_pl.viz.box import Box
 from cocoa_pl.viz.colour import Floats, Pixels
 
 
@@ -26,6 +27,8 @@ class Panel:
     """A short warning such as ``flat``."""
     held_out: bool = False
     """Whether the view is one that training never used."""
+    box: Box | None = None
+    """Drawn on the map, in pixels of the image."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[-1] != 3 or self.image.dtype != np.uint8:

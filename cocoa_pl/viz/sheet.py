@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from cocoa_pl.viz.box import draw_box
 from cocoa_pl.viz.colour import overlay
 from cocoa_pl.viz.page import GAP, INK, MARGIN, MUTED, PAPER, RULE, UNITS, WORDS, Colour, Page, stack
 from cocoa_pl.viz.panel import Panel, resize, tile_width
@@ -156,6 +157,8 @@ def _cell(page: Page, grid: _Grid, panel: Panel, *, scale: float) -> Image.Image
     page.write(pen, (grid.cell / 2, caption / 2), panel.caption, size=21, room=grid.cell - page.px(6), anchor="mm", colour=ink)
     for index, pixels in enumerate((panel.image, overlay(panel.image, panel.attribution, scale=scale))):
         tile = resize(pixels, width=width)
+        if index == 1 and panel.box is not None:
+            draw_box(tile, panel.box, native=panel.image.shape[1], line=max(1, page.px(1.5)))
         left, top = (index * width, caption) if grid.beside else (0, caption + index * height)
         block.paste(tile, (left + (width - tile.width) // 2, top + (height - tile.height) // 2))
     block.paste(score, (0, block.height - score.height))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
+from cocoa_pl.viz.box import Box, draw_box
 from cocoa_pl.viz.colour import Floats, Pixels, overlay
 from cocoa_pl.viz.page import GAP, INK, MARGIN, MUTED, RULE, UNITS, WORDS, Page, stack
 from cocoa_pl.viz.panel import Panel, resize, tile_width
@@ -29,6 +30,8 @@ class StripRow:
     """E scalars explained, or none."""
     flags: Sequence[str] = ()
     """E short warnings such as ``flat``, empty where there is nothing to say, or none at all."""
+    boxes: Sequence[Box | None] = ()
+    """E boxes in pixels of the image, None where there is none, or none at all."""
 
 
 def film_strip(
@@ -99,7 +102,8 @@ def _check(image: Pixels, rows: Sequence[StripRow], *, epochs: Sequence[int]) ->
     if any(later <= earlier for earlier, later in pairwise(epochs)):
         raise ValueError(f"epochs must rise, got {list(epochs)}")
     for row in rows:
-        for what, length in (("attributions", len(row.attributions)), ("scores", len(row.scores)), ("flags", len(row.flags))):
+        for what in ("attributions", "scores", "flags", "boxes"):
+            length = len(getattr(row, what))
             if length != len(epochs) and (length or what == "attributions"):
                 raise ValueError(f"row {row.label!r}: expected {len(epochs)} {what}, one for each epoch, got {length}")
         Panel(image, row.attributions[0])  # checks the shapes
@@ -141,7 +145,11 @@ def _row(page: Page, image: Pixels, row: StripRow, shown: Sequence[int], *, tile
     block.paste(picture, (_left(0, tile), 0))
     for column, (index, score, flag) in enumerate(zip(shown, scores, flags, strict=True), start=1):
         left, top = _left(column, tile), picture.height
-        block.paste(resize(overlay(image, row.attributions[index], scale=row.scale), width=tile), (left, 0))
+        drawn = resize(overlay(image, row.attributions[index], scale=row.scale), width=tile)
+        box = row.boxes[index] if row.boxes else None
+        if box is not None:
+            draw_box(drawn, box, native=image.shape[1], line=max(1, page.px(1)))
+        block.paste(drawn, (left, 0))
         page.write(pen, (left + tile / 2, top + line / 2), score, size=22, room=tile, anchor="mm")
         page.chip(pen, (left + tile / 2, top + line * (0.5 + any(scores))), flag, room=tile, anchor="mm")
     return block

@@ -10,7 +10,8 @@ from skimage import filters, measure
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.metrics.boxes import best_box, box_iou, boxes_of_masks, corloc, otsu_threshold
+from cocoa_pl.metrics.boxes import best_box, box_iou, boxes_of_masks, corloc, located
+from cocoa_pl.metrics.masks import otsu_threshold
 
 DRAW = torch.Generator().manual_seed(0)
 NOISE = torch.randn(5, 12, 17, generator=DRAW)
@@ -82,6 +83,7 @@ def test_corloc_asks_for_more_than_the_threshold() -> None:
     assert corloc(maps, boxes)[:3].tolist() == [1, 0, 1]
     assert corloc(maps, boxes, threshold=0.4)[:3].tolist() == [1, 1, 1]
     assert corloc(maps, boxes)[3].isnan()
+    assert located(torch.tensor([0.3, 0.31, torch.nan]), threshold=0.3)[:2].tolist() == [0, 1]
 
 
 def test_options_out_of_range() -> None:
