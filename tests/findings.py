@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +36,8 @@ SETTINGS = {"seed": 0, "versions": {"cocoa_pl": "0.1.0", "torch": "2.7.1"}, "con
 def make_findings(
     *, num: int = 4, size: int | tuple[int, int] = 224, views: int = 1, traces: int = 2, frames: int = 1, names: Sequence[str] = (),
     scale: float | None = None, noise: float = 0.05, finished: Sequence[bool] = (), flags: Mapping[At, str] | None = None,
-    columns: Sequence[str] | None = None, warnings: Sequence[str] = (), rows_a_block: int = 5,
+    columns: Sequence[str] | None = None, warnings: Sequence[str] = (), rows_a_block: int = 5, labels: Sequence[str] = (),
+    words: Sequence[str] = (),
 ) -> Findings:  # fmt: skip
     """Findings that look like those of a real question.
 
@@ -53,23 +55,28 @@ def make_findings(
         columns: names of the numbers; all where left out, without drift for one frame.
         warnings: of the last frame.
         rows_a_block: rows of a block, which need not be whole pictures.
+        labels: what targets are in the pictures, in turn; None where left out.
+        words: of every trace's prompt, with values.
     """
-    chosen = [each if scale is None else Trace(each.key, each.method, each.target, scale) for each in TRACES[:traces]]
+    chosen = [replace(each, scale=each.scale if scale is None else scale, words=tuple(words)) for each in TRACES[:traces]]
     shape, done = (frames, traces, num, views), np.array(finished or [True] * num)
     drifts = [name for name in COLUMNS if name.startswith("drift")]
-    numbers = {name: _numbers(name, shape) for name in (columns or [name for name in COLUMNS if frames > 1 or name not in drifts])}
+    height, width = (size, size) if isinstance(size, int) else size
+    measured = columns or [name for name in COLUMNS if frames > 1 or name not in drifts]
+    numbers = {name: _numbers(name, shape, (height, width)) for name in measured}
     for values in numbers.values():
         values[:, :, ~done] = np.nan
     if flags is None:
         flags = {(f, t, e, 0): "noisy" for f in range(frames) for t in range(traces) for e in range(num) if (e + t) % 5 == 1 and done[e]}
     marks = np.full(shape, "", dtype="<U64")
-    for at, words in flags.items():
-        marks[at] = words
+    for at, mark in flags.items():
+        marks[at] = mark
     stock = [f"{PHOTOGRAPHS[e % 4]}{'' if e < 4 else f' {e // 4}'}.jpg" for e in range(num)]
     called = [*names, *stock[len(names) :]]
-    height, width = (size, size) if isinstance(size, int) else size
+    named = np.array([labels[(e + t // 2) % len(labels)] for t in range(traces) for e in range(num)]) if labels else None
+    of_words = 0.01 * np.random.default_rng(3).normal(size=(traces, frames, num, views, len(words)))
 
-    def blocks() -> Iterator[Block]:
+    def blocks(*, traces: Sequence[str] | None = None, frames: Sequence[int] | None = None) -> Iterator[Block]:
         rows = [(e, v) for e in range(num) if done[e] for v in range(views)]
         for start in range(0, len(rows), rows_a_block):
             some = rows[start : start + rows_a_block]
@@ -82,14 +89,15 @@ def make_findings(
                         trace.key: np.stack([map_of(f, t, e, v, height, width, noise=noise) * TRACES[t].scale for e, v in some])
                         for t, trace in enumerate(chosen)
                     }
-                    for f in range(frames)
+                    for f in range(shape[0])
                 ),
             )
 
     return Findings(
         "What a cat and a portrait are to resnet50-dino.pth", tuple(called), tuple(f"/data/pictures/{name}" for name in called),
         VIEWS[:views], HELD_OUT[:views], tuple(chosen), _frames(frames, chosen, numbers, warnings), numbers, marks, WORDS, FACTS,
-        SETTINGS, blocks, done,
+        SETTINGS, blocks, done, labels=None if named is None else np.broadcast_to(named.reshape(1, traces, num, 1), shape),
+        word_values={trace.key: of_words[t] for t, trace in enumerate(chosen)} if words else {},
     )  # fmt: skip
 
 
@@ -117,7 +125,7 @@ def map_of(f: int, t: int, e: int, v: int, height: int, width: int, *, noise: fl
     return (0.6 * ((1 - noise) * smooth + noise * rough)).astype(np.float32)
 
 
-def _numbers(name: str, shape: tuple[int, int, int, int]) -> NDArray[np.float64]:
+def _numbers(name: str, shape: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.float64]:
     frames, traces = shape[:2]
     rng = np.random.default_rng(len(name))
     values = rng.uniform(0.0, 1.0, shape)
@@ -139,7 +147,10 @@ def _numbers(name: str, shape: tuple[int, int, int, int]) -> NDArray[np.float64]
         values = (same > 0.35).astype(float) if name == "drift_flagged" else share * (same if name != "drift_noise" else 1.0 + 0 * same)
         values[0] = np.nan
     elif name.startswith("box"):
-        values = np.rint(224 * values)
+        side = size[name in ("box_left", "box_right")]
+        values = np.rint(side * (0.45 * values if name in ("box_left", "box_top") else 0.55 + 0.45 * values))
+    elif name == "rank":
+        values = np.minimum(1.0, np.rint(120 * values) / 100)
     if name == "gap_random":
         values[..., 1:] = np.nan
     return values.copy()

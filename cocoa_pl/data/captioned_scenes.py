@@ -176,7 +176,7 @@ def _kinds(draw: Tensor, labels: Tensor, options: CaptionedOptions, *, seed: int
 
 def _in_corner(chosen: Tensor, draw: Tensor, place: Tensor, size: int) -> Tensor:
     """Opacity (n, S, S) of digits somewhere in their quarters of the picture."""
-    extent = (0.36 + 0.10 * draw[:, 1]) * size
+    extent = (0.40 + 0.10 * draw[:, 1]) * size
     room = (size / 4 - extent / 2).clamp_min(0) + 0.01 * size
     x = ((place % 2) * 2 - 1) * size / 4 + (2 * draw[:, 2] - 1) * room
     y = ((place // 2) * 2 - 1) * size / 4 + (2 * draw[:, 3] - 1) * room

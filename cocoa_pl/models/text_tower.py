@@ -28,8 +28,8 @@ class TextTower(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, out_dim, bias=False)
-        nn.init.normal_(self.embedding.weight, std=0.02)
-        nn.init.normal_(self.positions, std=0.01)
+        nn.init.normal_(self.embedding.weight, std=1.0)
+        nn.init.normal_(self.positions, std=0.3)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (n, T) to projections (n, out_dim)."""

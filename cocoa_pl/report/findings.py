@@ -2,28 +2,43 @@
 
 Shape legend
     F  frames: one, two side by side, or the checkpoints of a run in order      T  traces
-    E  pictures      V  views      n  rows of a block, each a picture under a view
+    E  pictures      V  views      W  words of a prompt      n  rows of a block, each a picture under a view
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocoa_pl.asking.assembling import BOX
+from cocoa_pl.viz import robust_scale
+from cocoa_pl.viz.box import Box
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+At = tuple[int, int, int, int]
+"""The place of a map: frame, trace, picture, view."""
 
 COLUMNS = {
     "score": "the explained score of the picture",
     "score_error": "standard error of the score, for corpus and foil being samples",
+    "rank": (
+        "share of the foil's texts that score lower than the text of the corpus: 1 where the picture is like this text more than like any "
+        "other"
+    ),
     "auroc": "quality of the target: probability that a held-out corpus picture scores above a held-out foil picture; .5 is chance",
     "auroc_error": "its standard error",
     "reliability": "correlation to expect with the map of another draw of masks, corpus and foil",
     "standard_error": "error of a pixel from masks, corpus and foil, root mean square over the map, in units of the map's own",
+    "prompt_agreement": (
+        "rank correlation of the map with that of a nonsense text in the same sentence: near 1, the map does not depend on what was asked"
+    ),
+    "absent_agreement": "the same with the text of something that is not in the picture",
     "insertion_auc": "area under the score as the highest pixels come in; higher is better",
     "deletion_auc": "area under the score as the highest pixels go; lower is better",
     "gap": "insertion_auc - deletion_auc; higher is better",
@@ -52,12 +67,14 @@ class Trace:
         method: in words, such as ``RISE``.
         target: in words, such as ``dog`` or ``the original image``.
         scale: the attribution that gets the full colour, the same for every picture and frame.
+        words: of its prompt, in order, where it has one.
     """
 
     key: str
     method: str
     target: str
     scale: float
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,10 @@ class Findings:
         blocks: gives all rows with their pixels, in order of pictures, again at every call; see :class:`Blocks`.
         finished: (E,) bool, pictures that are explained; others are not in ``blocks``.
         num_unreadable: how many of the others never will be.
+        labels: (F, T, E, V) what a trace's target is in this picture, where that differs from picture to picture: the name of the concept
+            that is ``concept 1`` here. Empty where the target says all; None where it always does.
+        word_values: trace key to (F, E, V, W) signed attributions of the words of its prompt, NaN where not known; only of traces that
+            have them.
     """
 
     title: str
@@ -138,8 +159,27 @@ class Findings:
     blocks: Blocks
     finished: NDArray[np.bool_]
     num_unreadable: int = 0
+    labels: NDArray[np.str_] | None = None
+    word_values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def num_left(self) -> int:
         """Pictures that are still to be explained."""
         return len(self.pictures) - int(self.finished.sum()) - self.num_unreadable
+
+    @cached_property
+    def word_scale(self) -> float:
+        """The attribution of a word that gets the full colour, the same for every prompt; 0.0 where none has any."""
+        values = [each.ravel() for each in self.word_values.values()]
+        return robust_scale(np.concatenate(values)) if values else 0.0
+
+    def label(self, at: At) -> str:
+        """What the target is in this picture, empty where the trace says it."""
+        return "" if self.labels is None else str(self.labels[at])
+
+    def box(self, at: At) -> Box | None:
+        """Left, top, right and bottom of a map's box in pixels of the explained picture, the ends exclusive; None where it has none."""
+        if any(side not in self.columns for side in BOX):
+            return None
+        left, top, right, bottom = (float(self.columns[side][at]) for side in BOX)
+        return (left, top, right, bottom) if np.isfinite([left, top, right, bottom]).all() else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cocoa_pl.files import fresh_folder, write_png
-from cocoa_pl.report.findings import Block, Findings, Floats
+from cocoa_pl.report.findings import At, Block, Findings, Floats
 from cocoa_pl.viz import Panel, StripRow, contact_sheet, film_strip
+from cocoa_pl.viz.box import Box
 
 MaskOf = Callable[[Floats], NDArray[np.bool_]]
 """Maps (n, H, W) to masks."""
@@ -64,6 +66,7 @@ def _by_picture(findings: Findings, most: int) -> Iterator[tuple[Block, int, NDA
 def picture_sheet(findings: Findings, block: Block, rows: NDArray[np.intp]) -> Image.Image:
     """One picture: methods side by side, or its views where it has several; a line for each target and frame."""
     picture = int(block.pictures[rows[0]])
+    seen = block.views[rows].tolist()
     by_view = len(findings.views) > 1
     targets = list(dict.fromkeys(trace.target for trace in findings.traces))
     lines: list[list[Panel]] = []
@@ -75,7 +78,8 @@ def picture_sheet(findings: Findings, block: Block, rows: NDArray[np.intp]) -> I
             for some in ([t] for t in own) if by_view else [own]:
                 lines.append([_panel(findings, block, row, f, t, by_view=by_view) for t in some for row in rows])
                 method = [findings.traces[some[0]].method] if by_view else []
-                labels.append(", ".join([*title, *method, f"towards {target}"]))
+                named = _named(target, [findings.label((f, t, picture, view)) for t in some for view in seen])
+                labels.append(", ".join([*title, *method, f"towards {named}"]))
     subtitle = "each method on its own scale, the same for all pictures"
     return contact_sheet(lines, scale=1.0, title=findings.pictures[picture], subtitle=subtitle, row_labels=labels, legend=by_view)
 
@@ -87,9 +91,11 @@ def picture_strip(findings: Findings, block: Block, row: int) -> Image.Image:
     rising = all(isinstance(epoch, int) for epoch in epochs) and epochs == sorted(set(epochs))  # type: ignore[type-var]
     rows = [
         StripRow(
-            f"{trace.method} towards {trace.target}", np.stack([maps[trace.key][row] for maps in block.maps]), scale=trace.scale,
+            f"{trace.method} towards {_named(trace.target, [findings.label((f, t, picture, 0)) for f in range(len(epochs))])}",
+            np.stack([maps[trace.key][row] for maps in block.maps]), scale=trace.scale,
             scores=[float(score) for score in findings.columns["score"][:, t, picture, 0]],
             flags=[str(flag).partition(",")[0] for flag in findings.flags[:, t, picture, 0]],
+            boxes=[_box(findings, (f, t, picture, 0)) for f in range(len(epochs))],
         )
         for t, trace in enumerate(findings.traces)
     ]  # fmt: skip
@@ -103,8 +109,24 @@ def _panel(findings: Findings, block: Block, row: int, f: int, t: int, *, by_vie
         block.images[row], block.maps[f][trace.key][row] / (trace.scale or 1.0),
         caption=findings.views[view].replace("_", " + ") if by_view else trace.method,
         score=float(findings.columns["score"][f, t, picture, view]), flag=str(findings.flags[f, t, picture, view]),
-        held_out=by_view and findings.held_out[view],
+        held_out=by_view and findings.held_out[view], box=_box(findings, (f, t, picture, view)),
     )  # fmt: skip
+
+
+def _box(findings: Findings, at: At) -> Box | None:
+    """The box of an answer to a question, which alone says how boxes are made; a run's own sheets are as they were while it went on."""
+    return findings.box(at) if "box" in findings.settings else None
+
+
+def _named(target: str, labels: Sequence[str]) -> str:
+    """A target with what it is in the maps of a line, one after another where it changes.
+
+    Example:
+        >>> _named("concept 1", ["tabby cat"] * 3), _named("concept 1", ["cat", "", "cat", "dog"]), _named("dog", ["", ""])
+        ('concept 1: tabby cat', 'concept 1: cat, then dog', 'dog')
+    """
+    changing = ", then ".join(label for label, _ in groupby(filter(None, labels)))
+    return f"{target}: {changing}" if changing else target
 
 
 def _plain(name: str) -> str:

@@ -9,12 +9,14 @@ import numpy as np
 
 from cocoa_pl.report.findings import Findings
 
-_MOST_FILES = 12
+_MOST_PICTURES = 12  # whose labels are listed
 
 
 def summary(findings: Findings) -> str:
     """A few dozen lines at most, for a terminal 120 columns wide."""
     lines = list(_table(findings))
+    if findings.labels is not None:
+        lines += ["", *_labels(findings)]
     if len(findings.frames) > 1 and "drift" in findings.columns:
         lines += ["", *_changes(findings)]
     flags = Counter(flag for value in findings.flags[:, :, findings.finished].ravel() if value for flag in str(value).split(", "))
@@ -41,6 +43,24 @@ def _table(findings: Findings) -> Iterator[str]:
                 f"{_short(name, 49):<50}{_with_error(score, error, signed=True):>16}{_with_error(area, spread):>14}"
                 f"{_plain(reliability):>13}{_plain(gap):>9}{_plain(random):>9}"
             )
+
+
+def _labels(findings: Findings) -> Iterator[str]:
+    """What targets are in each picture, with the scores; a line a picture and frame."""
+    targets = dict.fromkeys(trace.target for trace in findings.traces)
+    first = [next(t for t, trace in enumerate(findings.traces) if trace.target == target) for target in targets]
+    shown = np.flatnonzero(findings.finished).tolist()
+    for e in shown[:_MOST_PICTURES]:
+        for f, frame in enumerate(findings.frames):
+            name = findings.pictures[e] + (f", {frame.title}" if len(findings.frames) > 1 else "")
+            told = [
+                f"{label} {_with_error(float(findings.columns['score'][f, t, e, 0]), float('nan'), signed=True)}"
+                for t in first
+                if (label := findings.label((f, t, e, 0)))
+            ]
+            yield f"{_short(name, 49):<50}{_short(', '.join(told), 69)}"
+    if len(shown) > _MOST_PICTURES:
+        yield f"(the first {_MOST_PICTURES} of {len(shown)} pictures; metrics.csv has all)"
 
 
 def _changes(findings: Findings) -> Iterator[str]:
@@ -76,4 +96,6 @@ def _plain(value: float) -> str:
 
 
 def _short(text: str, width: int) -> str:
+    """At most so many characters, none of which moves a terminal's cursor."""
+    text = "".join(char if char.isprintable() else "?" for char in text)
     return text if len(text) <= width else text[: width - 3] + "..."

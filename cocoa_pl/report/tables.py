@@ -1,4 +1,4 @@
-"""A report's numbers for programs: metrics.csv, attributions.npz, report.json."""
+"""A report's numbers for programs: metrics.csv, words.csv, attributions.npz, report.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocoa_pl.files import part_of, write_bytes, write_json
-from cocoa_pl.report.findings import COLUMNS, Findings
+from cocoa_pl.report.findings import COLUMNS, At, Findings, Trace
 
 SCHEMA_VERSION = 2
 _MOST_IN_JSON = 1000  # pictures whose numbers are in report.json as well as in metrics.csv
@@ -23,7 +23,7 @@ _PACKAGES = ("cocoa_pl", "torch", "torchvision", "pytorch-lightning", "lightly")
 
 
 def write_metrics(path: Path, findings: Findings) -> None:
-    """One row a frame, picture, view and trace; the columns are those of :data:`~cocoa_pl.report.findings.COLUMNS`.
+    """One row a frame, picture, view and trace; the columns are those of :data:`~cocoa_pl.report.findings.COLUMNS`, and labels.
 
     Raises:
         OutputError: it cannot be written.
@@ -31,12 +31,32 @@ def write_metrics(path: Path, findings: Findings) -> None:
     text = io.StringIO(newline="")
     names = [name for name in COLUMNS if name in findings.columns]
     writer = csv.writer(text)
-    writer.writerow(["frame", "picture", "file", "view", "trace", "method", "target", *names, "flags"])
+    named = [] if findings.labels is None else ["label"]
+    writer.writerow(["frame", "picture", "file", "view", "trace", "method", "target", *named, *names, "flags"])
+    for f, e, v, t in _rows(findings):
+        trace, at = findings.traces[t], (f, t, e, v)
+        values = [_number(findings.columns[name][at]) for name in names]
+        label = [findings.label(at) for _ in named]
+        writer.writerow([*_place(findings, at), trace.method, trace.target, *label, *values, findings.flags[at]])
+    write_bytes(path, text.getvalue().encode())
+
+
+def write_words(path: Path, findings: Findings) -> None:
+    """One row a frame, picture, view, trace and word of its prompt; without values of words no file, nor one of an earlier report.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if not findings.word_values:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["frame", "picture", "file", "view", "trace", "place", "word", "value"])
     for f, e, v, t in _rows(findings):
         trace = findings.traces[t]
-        values = [_number(findings.columns[name][f, t, e, v]) for name in names]
-        own = [findings.frames[f].title, findings.pictures[e], findings.files[e], findings.views[v], trace.key, trace.method, trace.target]
-        writer.writerow([*own, *values, findings.flags[f, t, e, v]])
+        for place, word in enumerate(trace.words if trace.key in findings.word_values else ()):
+            writer.writerow([*_place(findings, (f, t, e, v)), place, word, _number(findings.word_values[trace.key][f, e, v, place])])
     write_bytes(path, text.getvalue().encode())
 
 
@@ -56,7 +76,7 @@ def write_report_json(path: Path, findings: Findings) -> None:
             "versions": {name: found for name in _PACKAGES if (found := _version(name))},
             "settings": dict(findings.settings),
             "views": list(findings.views),
-            "traces": [{"key": t.key, "method": t.method, "target": t.target, "colour_scale": t.scale} for t in findings.traces],
+            "traces": [_trace(trace) for trace in findings.traces],
             "frames": [
                 {"title": f.title, "encoder": dict(f.encoder), "scalars": dict(sorted(f.scalars.items())), "warnings": list(f.warnings)}
                 for f in findings.frames
@@ -129,12 +149,26 @@ def _rows(findings: Findings) -> Iterator[tuple[int, int, int, int]]:
             yield f, e, v, t
 
 
+def _trace(trace: Trace) -> Mapping[str, Any]:
+    own = {"key": trace.key, "method": trace.method, "target": trace.target, "colour_scale": trace.scale}
+    return own | ({"words": list(trace.words)} if trace.words else {})
+
+
+def _place(findings: Findings, at: At) -> list[str]:
+    """What names a map."""
+    f, t, e, v = at
+    return [findings.frames[f].title, findings.pictures[e], findings.files[e], findings.views[v], findings.traces[t].key]
+
+
 def _counts(findings: Findings) -> tuple[int, int, int]:
     return len(findings.frames), len(findings.traces), len(findings.views)
 
 
 def _map(findings: Findings, f: int, t: int, e: int, v: int) -> Mapping[str, Any]:
-    own: dict[str, Any] = {"frame": f, "trace": findings.traces[t].key, "view": findings.views[v], "flags": str(findings.flags[f, t, e, v])}
+    key, label = findings.traces[t].key, findings.label((f, t, e, v))
+    own: dict[str, Any] = {"frame": f, "trace": key, "view": findings.views[v], "flags": str(findings.flags[f, t, e, v])}
+    own |= {"label": label} if label else {}
+    own |= {"words": findings.word_values[key][f, e, v].tolist()} if key in findings.word_values else {}
     values = {name: float(column[f, t, e, v]) for name, column in findings.columns.items()}
     return own | {name: value for name, value in values.items() if not math.isnan(value)}
 

@@ -19,6 +19,9 @@ SIDE = 64  # each pixel of a map is shown as 3 x 3
 FINDINGS = {
     "one": make_findings(num=4, size=SIDE, views=3, traces=3, names=["<script>alert(1)</script> 10.png", "猫 2 🐈.jpg", "a" * 200]),
     "two": make_findings(num=3, size=224, traces=2, frames=2),
+    "texts": make_findings(
+        num=3, size=(48, 64), traces=4, labels=["tabby cat", "</p><script>alert(1)</script>"], words=("a", "<i>cat", "it")
+    ),
     "run": make_findings(num=3, size=(96, 224), traces=4, frames=6, warnings=["A warning of many words " * 9]),
 }
 _SHOWN = "return [...document.querySelectorAll('.map')].filter(map => map.getBoundingClientRect().width > 0)"
@@ -175,6 +178,66 @@ def test_pictures_are_sorted_and_filtered(page: Any, addresses: dict[str, str]) 
     flagged = [name for name, flag in zip(names, findings.flags[0, 0, :, 0], strict=True) if flag]
     assert page.driver.execute_script(_NAMES) == flagged
     assert page.driver.find_element("id", "count").text == f"{len(flagged)} of 4 pictures"
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_box_lies_where_the_numbers_say_until_it_is_hidden(page: Any, addresses: dict[str, str], width: int) -> None:
+    page.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    page.open(addresses["texts"])
+    _choose(page, "target", "")
+    _choose(page, "method", "")
+    findings, (height, across) = FINDINGS["texts"], (48, 64)
+    edges = (
+        "const edges = (each) => { const {left, top, right, bottom} = each.getBoundingClientRect(); return [left, top, right, bottom] };"
+        "return [...document.querySelectorAll('.box')].map(box => [edges(box), edges(box.parentElement.querySelector('.map'))])"
+    )
+    found = page.driver.execute_script(edges)
+    assert len(found) == 12
+    for place, (box, (left, top, right, bottom)) in enumerate(found):
+        e, t = divmod(place, 4)
+        given = findings.box((0, t, e, 0))
+        assert given is not None
+        assert right - left > 100
+        scale = [(right - left) / across, (bottom - top) / height] * 2
+        expected = [start + edge * factor for start, edge, factor in zip((left, top, left, top), given, scale, strict=True)]
+        assert box == pytest.approx(expected, abs=0.6)
+    page.driver.find_element("id", "boxes").click()
+    widths = "return [...document.querySelectorAll('.box')].map(box => box.offsetWidth)"
+    assert page.driver.execute_script(widths) == [0] * 12
+    page.driver.find_element("id", "boxes").click()
+    assert min(page.driver.execute_script(widths)) > 0
+
+
+def test_pictures_are_sorted_and_filtered_by_rank(page: Any, addresses: dict[str, str]) -> None:
+    page.open(addresses["texts"])
+    ranks, names = FINDINGS["texts"].columns["rank"][0, 0, :, 0], FINDINGS["texts"].pictures
+    _choose(page, "order", "rank highest")
+    assert page.driver.execute_script(_NAMES) == [names[e] for e in (-ranks).argsort(kind="stable")]
+    _choose(page, "order", "")
+    for least in ("0.5", "0.9", "1"):
+        _choose(page, "rank", least)
+        assert page.driver.execute_script(_NAMES) == [name for name, rank in zip(names, ranks, strict=True) if rank >= float(least)]
+    _choose(page, "rank", "")
+    assert page.driver.execute_script(_NAMES) == list(names)
+
+
+def test_names_and_words_stand_level_and_only_as_text(page: Any, addresses: dict[str, str]) -> None:
+    page.open(addresses["texts"])
+    _choose(page, "target", "")
+    _choose(page, "method", "")
+    stacks = "[...document.querySelectorAll('.picture:first-child .stack')]"
+    tops = page.driver.execute_script(f"return {stacks}.map(each => each.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    read = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText)"
+    names = page.driver.execute_script(read, ".traces .what b")
+    assert set(names) == {"tabby cat", "</p><script>alert(1)</script>"}
+    assert set(page.driver.execute_script(read, ".prompt span:nth-child(2)")) == {"<i>cat"}
+    grounds = page.driver.execute_script(
+        "return [...document.querySelectorAll('.prompt span')].map(each => getComputedStyle(each).backgroundColor)"
+    )
+    assert len(set(grounds)) > 6
 
 
 def test_numbers_sort_by_any_column(page: Any, addresses: dict[str, str]) -> None:

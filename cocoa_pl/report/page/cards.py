@@ -9,12 +9,15 @@ import numpy as np
 
 from cocoa_pl.report.findings import Block, Findings, Floats, Pixels
 from cocoa_pl.report.page.markup import number, split_flags, text, trace_words, with_error
+from cocoa_pl.report.page.prompts import prompt
 from cocoa_pl.report.page.tiles import levels, map_file, picture_files, reduced, side_for
+from cocoa_pl.viz.box import Box
 from cocoa_pl.viz.panel import tile_width
 
 PAGE_BUDGET = 17_000_000  # characters of all cards: a mail of 25 MB holds no more, being a third longer than what is in it
-SORTED_BY = ("score", "gap", "reliability", "drift")  # what a page sorts pictures by
+SORTED_BY = ("score", "rank", "gap", "reliability", "drift")  # what a page sorts pictures by
 _ROOM, _SMALL_ROOM = 184, 112  # pixels of the screen for a tile, and for one of a film strip
+_SMALL_PRINT = ("rank", "reliability", "gap", "prompt_agreement")
 _PIXELS = 96  # smaller pictures are shown as squares
 
 
@@ -111,11 +114,12 @@ def _view(findings: Findings, row: _Row, name: str, *, side: int) -> str:
     title = f' title="{text(view)}{", a view that training never made" if findings.held_out[row.view] else ""}"'
     height, width = reduced(*row.image.shape[:2], side=side)
     size = f'width="{width}" height="{height}"'
+    lines = _heading(label, "", named=findings.labels is not None)
     plain = f'<img {size} decoding="async" alt="{text(name if single else f"{name}, {view}")}" src="{photo}">'
     traces = "\n".join(_trace(findings, row, t, size=size, side=side) for t in range(len(findings.traces)))
     return (
         f'<div class="view" data-view="{row.view}" style="--under:url({grey})">\n'
-        f'<div class="plain"><p class="what"{title}>{label}</p>'
+        f'<div class="plain"><p class="what"{title}>{lines}</p>'
         f'<figure class="tile"><div class="stack">{plain}<b></b></div></figure></div>\n'
         f'<div class="traces">\n{traces}\n</div></div>'
     )
@@ -123,38 +127,69 @@ def _view(findings: Findings, row: _Row, name: str, *, side: int) -> str:
 
 def _trace(findings: Findings, row: _Row, t: int, *, size: str, side: int) -> str:
     trace = findings.traces[t]
+    labels = [findings.label((f, t, row.picture, row.view)) for f in range(len(findings.frames))]
+    differs = len(set(labels)) > 1
+    shared = "" if differs else labels[0]
     tiles = [
-        _tile(findings, row, f, t, file=map_file(levels(maps[trace.key], scale=trace.scale, side=side)), size=size)
+        _tile(findings, row, f, t, differs=differs, file=map_file(levels(maps[trace.key], scale=trace.scale, side=side)), size=size)
         for f, maps in enumerate(row.maps)
     ]
-    words = text(trace_words(trace))
+    heading = _heading(text(trace_words(trace)), text(shared), named=findings.labels is not None)
     return (
-        f'<div class="trace" data-trace="{t}"><p class="what" title="{words}">{words}</p><div class="strip">\n{"".join(tiles)}</div></div>'
+        f'<div class="trace" data-trace="{t}"><p class="what" title="{text(trace_words(trace, shared))}">{heading}</p>'
+        f'<div class="strip">\n{"".join(tiles)}</div></div>'
     )
 
 
-def _tile(findings: Findings, row: _Row, f: int, t: int, *, file: str, size: str) -> str:
+def _heading(words: str, label: str, *, named: bool) -> str:
+    """Escaped words; in reports with labels two lines, so that pictures side by side stay level."""
+    if not named:
+        return words
+    return f'{words}:<br><b dir="auto">{label}</b>' if label else f"<br>{words}"
+
+
+def _tile(findings: Findings, row: _Row, f: int, t: int, *, differs: bool, file: str, size: str) -> str:
+    """A map of a frame; its label stands beneath where it ``differs`` from frame to frame."""
     at, title = (f, t, row.picture, row.view), text(findings.frames[f].title)
     several = len(findings.frames) > 1
     known = {name: float(column[at]) for name, column in findings.columns.items() if np.isfinite(column[at])}
     flag, told = str(findings.flags[at]), {name: known[name] for name in SORTED_BY if name in known}
     data = "".join(f' data-{name}="{value:.6g}"' for name, value in told.items()) + (f' data-flag="{text(flag)}"' if flag else "")
     lines = [f'<p class="when" title="{title}">{title}</p>'] if several else []
-    words = f"{text(trace_words(findings.traces[t]))}{f', {title}' if several else ''}"
+    trace, label = findings.traces[t], findings.label(at)
+    lines += [f'<p><b dir="auto">{text(label)}</b></p>'] if differs and label else []
+    words = f"{text(trace_words(trace, label))}{f', {title}' if several else ''}"
     if "score" in known:
         score, error = with_error(known["score"], known.get("score_error", 0.0), signed=True)
         lines.append(f"<p>score <b>{score}</b><span class=fine>{error}</span></p>")
         words += f": score {score}{error}"
-    facts = [f"{name} {number(told[name])}" for name in ("reliability", "gap") if name in told]
+    facts = [f"{name.replace('_', ' ')}\u00a0{number(known[name])}" for name in _SMALL_PRINT if name in known]
     lines += [f"<p class=fine>{', '.join(facts)}</p>"] if facts else []
     lines += [_change(known)] if "drift" in known else []
+    if trace.key in findings.word_values:
+        lines.append(prompt(trace.words, findings.word_values[trace.key][f, row.picture, row.view], scale=findings.word_scale))
     chips = " ".join(f'<i class="flag">{text(one)}</i>' for one in split_flags(flag))
     lines += [f"<p>{chips}</p>"] if chips else []
     return (
         f'<figure class="tile" data-frame="{f}"{data}><div class="stack">'
-        f'<img class="map" {size} decoding="async" alt="{words}" src="{file}"><b></b></div>'
+        f'<img class="map" {size} decoding="async" alt="{words}" src="{file}">{_box(findings.box(at), row.image)}<b></b></div>'
         f"<figcaption>{''.join(lines)}</figcaption></figure>\n"
     )
+
+
+def _box(box: Box | None, image: Pixels) -> str:
+    """An outline over a map, in percent of the picture (H, W, 3), so that it grows with it.
+
+    Example:
+        >>> _box((10.0, 0.0, 30.0, 20.0), np.zeros((20, 40, 3), dtype=np.uint8))
+        '<i class="box" style="left:25%;top:0%;width:50%;height:100%"></i>'
+    """
+    if box is None:
+        return ""
+    height, width = image.shape[:2]
+    left, top, right, bottom = box
+    sides = {"left": left / width, "top": top / height, "width": (right - left) / width, "height": (bottom - top) / height}
+    return f'<i class="box" style="{";".join(f"{side}:{100 * share:.6g}%" for side, share in sides.items())}"></i>'
 
 
 def _change(known: dict[str, float]) -> str:

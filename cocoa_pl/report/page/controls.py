@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cocoa_pl.report.findings import Findings
 from cocoa_pl.report.page.markup import number, text, trace_words
 
 _ORDERS = {
     "score": ("highest", "lowest"),
+    "rank": ("highest", "lowest"),
     "gap": ("highest", "lowest"),
     "reliability": ("lowest", "highest"),
     "drift": ("largest", "smallest"),
 }  # the more wanted first
+_RANKS = {"": "any", "0.5": ".5 or more", "0.9": ".9 or more", "1": "1, above every other"}
 
 
 def legends(findings: Findings) -> str:
@@ -46,12 +48,19 @@ def _controls(findings: Findings) -> Iterator[str]:
     yield _menu("method", methods, every="all methods")
     yield _menu("view", findings.views, every="all views")
     yield '<label>overlay <input type="range" id="strength" min="0" max="100" value="85"></label>'
+    if "box_left" in findings.columns:
+        yield '<label title="around the largest part of a map above its threshold"><input type="checkbox" id="boxes" checked> boxes</label>'
     orders = {"": "order given", "name": "name"}
     orders |= {f"{name} {end}": f"{name}, {end} first" for name in _ORDERS if name in findings.columns for end in _ORDERS[name]}
-    listed = "".join(f'<option value="{value}">{words}</option>' for value, words in orders.items())
-    yield f'<label>sort by <select id="order">{listed}</select></label>'
+    yield f'<label>sort by <select id="order">{_options(orders)}</select></label>'
+    if "rank" in findings.columns:
+        yield f'<label>rank <select id="rank">{_options(_RANKS)}</select></label>'
     if bool((findings.flags != "").any()):
         yield '<label><input type="checkbox" id="flagged"> only with warnings</label>'
+
+
+def _options(words: Mapping[str, str]) -> str:
+    return "".join(f'<option value="{value}">{each}</option>' for value, each in words.items())
 
 
 def _run(titles: Sequence[str]) -> str:

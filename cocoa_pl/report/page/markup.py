@@ -72,14 +72,16 @@ def with_error(value: float, error: float, *, signed: bool = False) -> tuple[str
     return _fixed(value, decimals, signed=signed), f" \u00b1 {error:.{decimals}f}"
 
 
-def trace_words(trace: Trace) -> str:
-    """A trace in words, not escaped.
+def trace_words(trace: Trace, label: str = "") -> str:
+    """A trace in words, with what its target is in a picture; not escaped.
 
     Example:
         >>> trace_words(Trace("rise-dog", "RISE", "dog", 1.0))
         'RISE towards dog'
+        >>> trace_words(Trace("rise-concept-1", "RISE", "concept 1", 1.0), "golden retriever")
+        'RISE towards concept 1: golden retriever'
     """
-    return f"{trace.method} towards {trace.target}"
+    return f"{trace.method} towards {trace.target}{f': {label}' if label else ''}"
 
 
 def split_flags(flags: str) -> list[str]:

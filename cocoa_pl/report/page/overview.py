@@ -11,8 +11,10 @@ from cocoa_pl.report.findings import COLUMNS, Findings
 from cocoa_pl.report.page.markup import aligned, number, table, text, with_error
 
 _AT_ONCE = 2  # encoders that the table shows; of more, the last
-_OF_TARGETS = {"auroc": "Quality (AUROC)", "score": "Mean score"}
-_OF_MAPS = {"reliability": "Reliability", "gap": "Gap", "gap_random": "Gap, random map"}
+_OF_TARGETS = {"auroc": "Quality (AUROC)", "score": "Mean score", "rank": "Rank"}
+_OF_MAPS = {
+    "reliability": "Reliability", "prompt_agreement": "Prompt agreement", "gap": "Gap", "gap_random": "Gap, random map",
+}  # fmt: skip
 
 
 def targets(findings: Findings) -> str:
@@ -46,13 +48,15 @@ def _rows(findings: Findings, frames: list[int]) -> Iterator[str]:
     at = [(f, t) for f in frames for t in range(len(traces))]
     scores = aligned([_mean(findings, "score", f, t) for f, t in at], signed=True)
     gaps = aligned([_mean(findings, name, f, t) for name in ("gap", "gap_random") for f, t in at], digits=3)  # to be compared
-    columns = {"reliability": aligned([_mean(findings, "reliability", f, t) for f, t in at]), "gap": gaps, "gap_random": gaps[len(at) :]}
+    columns = {name: aligned([_mean(findings, name, f, t) for f, t in at]) for name in ("reliability", "prompt_agreement", "rank")}
+    columns |= {"gap": gaps, "gap_random": gaps[len(at) :]}
     for place, f in enumerate(frames):
         for target in dict.fromkeys(trace.target for trace in traces):
             some = [t for t, trace in enumerate(traces) if trace.target == target]
             shared = [text(findings.frames[f].title)] * (len(findings.frames) == _AT_ONCE) + [text(target)]
             cells = [f'<td class="name" rowspan="{len(some)}">{words}</td>' for words in shared]
-            of_target = {"auroc": _quality(findings, f, some[0]), "score": scores[place * len(traces) + some[0]]}
+            first = place * len(traces) + some[0]
+            of_target = {"auroc": _quality(findings, f, some[0]), "score": scores[first], "rank": columns["rank"][first]}
             cells += [
                 f'<td class="num" rowspan="{len(some)}">{words}</td>' for name, words in of_target.items() if name in findings.columns
             ]

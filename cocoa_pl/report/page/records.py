@@ -50,13 +50,16 @@ def settings(findings: Findings) -> str:
 
 def _keys(findings: Findings) -> list[str]:
     several = [("view", len(findings.views) > 1), ("encoder", len(findings.frames) > 1)]
-    return ["picture", "method", "target", *(name for name, shown in several if shown)]
+    label = [] if findings.labels is None else ["label"]
+    return ["picture", "method", "target", *label, *(name for name, shown in several if shown)]
 
 
 def _place(findings: Findings, at: tuple[int, int, int, int]) -> list[str]:
     f, t, e, v = at
     several = [(findings.views[v], len(findings.views) > 1), (findings.frames[f].title, len(findings.frames) > 1)]
-    return [findings.pictures[e], findings.traces[t].method, findings.traces[t].target, *(words for words, shown in several if shown)]
+    label = [] if findings.labels is None else [findings.label(at)]
+    trace = findings.traces[t]
+    return [findings.pictures[e], trace.method, trace.target, *label, *(words for words, shown in several if shown)]
 
 
 def _order(findings: Findings) -> Iterator[tuple[int, int, int, int]]:

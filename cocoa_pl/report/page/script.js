@@ -8,9 +8,9 @@
   const nanLast = (x, y, sign) => (Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : sign * (x - y));
   const root = document.documentElement;
   const holder = find("cards");
-  const control = Object.fromEntries(["target", "method", "view", "frame", "film", "play", "strength", "order", "flagged"].map((id) => [id, find(id)]));
+  const control = Object.fromEntries(["target", "method", "view", "frame", "film", "play", "strength", "order", "rank", "boxes", "flagged"].map((id) => [id, find(id)]));
 
-  const traces = all(".legend").map((legend) => ({ ...legend.dataset, words: legend.querySelector(".what").textContent }));
+  const traces = all(".legend").map((legend) => ({ ...legend.dataset }));
   const cards = all(".picture").map((element, given) => ({
     element,
     given,
@@ -79,8 +79,10 @@
     const sorted = [...cards].sort((a, b) => compare(a, b) || a.given - b.given);
     if (sorted.some((card, place) => holder.children[place] !== card.element)) holder.append(...sorted.map((card) => card.element));
     let shown = 0;
+    const least = control.rank?.value;
+    const wanted = [control.flagged?.checked && ((map) => map.data.flag), least && ((map) => Number(map.data.rank) >= Number(least))].filter(Boolean);
     for (const card of cards) {
-      card.element.hidden = Boolean(control.flagged?.checked) && !card.maps.some((map) => isShown(map) && map.data.flag);
+      card.element.hidden = !wanted.every((fits) => card.maps.some((map) => isShown(map) && fits(map)));
       shown += card.element.hidden ? 0 : 1;
     }
     find("count").value = shown < cards.length ? `${shown} of ${cards.length} pictures` : "";
@@ -178,7 +180,8 @@
       const scale = Number(traces[trace].scale);
       const [value, relative] = words(levels[Math.floor(y * height) * width + Math.floor(x * width)], scale);
       const when = map.closest(".tile").querySelector(".when")?.textContent;
-      const label = read.length > 1 ? [kept.trace.length > 1 && traces[trace].words, when].filter(Boolean).join(", ") : "";
+      const named = map.closest(".trace").querySelector(".what").title;
+      const label = read.length > 1 ? [kept.trace.length > 1 && named, when].filter(Boolean).join(", ") : "";
       return { own: map === own, value, relative, label };
     }));
     if (mine !== turn || !lines.length) return;
@@ -232,6 +235,8 @@
   control.play?.addEventListener("click", play);
   control.order.addEventListener("change", arrange);
   control.flagged?.addEventListener("change", arrange);
+  control.rank?.addEventListener("change", arrange);
+  control.boxes?.addEventListener("change", () => holder.classList.toggle("boxless", !control.boxes.checked));
   control.strength.addEventListener("input", () => root.style.setProperty("--strength", control.strength.value / 100));
   holder.addEventListener("pointermove", readOff);
   holder.addEventListener("pointerdown", readOff);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cocoa_pl.report.findings import Findings
-from cocoa_pl.report.page.markup import many, split_flags, text
+from cocoa_pl.report.page.markup import many, number, split_flags, text
 
 _COLOURS = (
     "Red: {towards}. Blue: {away}. No colour: hardly any effect. The colour is full at the scale and beyond. A method and target has one "
@@ -19,6 +19,11 @@ _VIEWS = (
 _RESOLUTION = (
     "Pictures and maps are averaged from {native} to {side} pixels for this page; attributions.npz has the maps as they were made."
 )
+_WORDS = (
+    "Beneath a map stands its prompt. A word's ground has the colours of the maps: how much the word raises or lowers the score of this "
+    "picture. It is full at {scale} and beyond, for all prompts of this page."
+)
+_LABELS = "Where a target differs from picture to picture, such as concept 1, the name beneath it is what it stands for in this picture."
 _NUMBERS = {
     "score": (
         "Score",
@@ -30,6 +35,11 @@ _NUMBERS = {
         "The number after \u00b1. Corpus and foil are samples: with others of their kind the score would differ by about this much, one "
         "standard error.",
     ),
+    "rank": (
+        "Rank",
+        "The share of the foil's texts that this picture is less like than the text of the corpus. 1: it is like this text more than like "
+        "any of them. Where the rank is low, what the text names may not be there, and the map shows the next best.",
+    ),
     "auroc": (
         "Quality of a target (AUROC)",
         "The probability that a corpus picture scores above a foil picture, neither having a part in the target: 1 always, .5 by chance. "
@@ -40,6 +50,11 @@ _NUMBERS = {
         "The correlation to expect between the map and one made with another draw of masks, corpus and foil. 1 repeats exactly; below .5 "
         "most of the map is noise.",
     ),
+    "prompt_agreement": (
+        "Prompt agreement",
+        "The rank correlation of the map with that of a nonsense text in the same sentence. Near 1, the map shows what stands out to the "
+        "encoder, whatever was asked.",
+    ),
     "gap": (
         "Gap",
         "Pixels are put in by the order of the map, and taken out by it: the area under the score while they come, less the area while "
@@ -48,6 +63,11 @@ _NUMBERS = {
     "gap_random": (
         "Gap of a random map",
         "The same for a smooth random map. A map whose gap is no larger says no more than chance.",
+    ),
+    "box_left": (
+        "Boxes",
+        "The outline is the box around the largest part of the map that is above its threshold: where the encoder finds what was asked "
+        "for, if it finds it. All numbers has its ends, in pixels of the explained picture.",
     ),
     "drift": (
         "Drift",
@@ -59,6 +79,8 @@ _FLAGS = {
     "collapsed": "The encoder gives nearly all pictures the same representation; none of its maps can be trusted.",
     "flat": "No pixel is preferred to another: there is nothing to see in the map.",
     "unreliable target": "The target is not shown to tell corpus from foil, so its maps need not show what its name says.",
+    "not in the picture?": "Many of the foil's texts score higher, so what the text names may not be there: the map shows the next best.",
+    "same for any text": "The map is nearly that of a nonsense text in the same sentence: it says little of what was asked.",
     "noisy": "Less than half of the map is signal. More masks, or a larger corpus and foil, make maps that repeat.",
     "moved": "The map changed since the encoder before, by more than its noise and by enough to be seen.",
 }
@@ -83,6 +105,8 @@ def reading(findings: Findings, *, side: int, native: int) -> str:
     away, towards = findings.words
     entries = [("Colours", _COLOURS.format(away=away, towards=towards))]
     entries += [entry for name, entry in _NUMBERS.items() if name in findings.columns]
+    entries += [("Names of targets", _LABELS)] if findings.labels is not None else []
+    entries += [("Words", _WORDS.format(scale=number(findings.word_scale)))] if findings.word_values else []
     entries += [("Views", _VIEWS)] if len(findings.views) > 1 else []
     entries += [("Resolution", _RESOLUTION.format(native=native, side=side))] if native > side else []
     present = _flags(findings)

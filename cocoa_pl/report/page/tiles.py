@@ -24,7 +24,7 @@ TOP = 127  # levels of either sign; a level of that size is at the scale or beyo
 UNKNOWN = 255  # pixel of a map that is not finite
 _SIDES = (96, 192)
 _RAW_BUDGET = 10_000_000  # pixels of all maps together: what a page may weigh where maps are noise, which nothing makes smaller
-_OPACITY_POWER = 0.6  # as in cocoa_pl.viz.overlay; a test compares
+OPACITY_POWER = 0.6  # as in cocoa_pl.viz.overlay; a test compares
 
 
 def side_for(num_maps: int) -> int:
@@ -111,7 +111,7 @@ def _palette() -> bytes:
     """Chunks of 255 colours and opacities; the last pixel value stands for no number and shows nothing."""
     ratio = np.arange(-TOP, TOP + 1) / TOP
     colours = np.vstack([signed_colours(ratio[None], scale=1.0)[0], np.zeros((1, 3), dtype=np.uint8)])
-    opacity = np.append(np.rint(255 * np.abs(ratio) ** _OPACITY_POWER), 0).astype(np.uint8)
+    opacity = np.append(np.rint(255 * np.abs(ratio) ** OPACITY_POWER), 0).astype(np.uint8)
     return _chunk(b"PLTE", colours.tobytes()) + _chunk(b"tRNS", opacity.tobytes())
 
 
