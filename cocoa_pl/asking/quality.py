@@ -26,7 +26,10 @@ Qualities = dict[str, Quality]
 
 
 def target_quality(given: ExplainSet, encoder: FrozenEncoder) -> Qualities:
-    """Quality of likeness to the original image, by its other views, and to the class, by its corpus."""
+    """Quality of likeness to the original image, by its other views, to the class, by its corpus, and to the image's text.
+
+    A text has no pictures by which it could be told from the foil: of likeness to it only the error of the scores is known.
+    """
     num, views = given.num_images, len(given.views)
     rows, foil = normalize(encoder.encode(given.explicands)), normalize(encoder.encode(given.foil))
     reps, none = rows.view(views, num, -1).transpose(0, 1), rows[:0]  # (E, V, D)
@@ -40,6 +43,11 @@ def target_quality(given: ExplainSet, encoder: FrozenEncoder) -> Qualities:
                 made = _of_views(Asked("class", "shared", corpus, corpus, foil, foil).of(reps[own, 0], reps[own, :0]), reps[own])
                 for whole, part in zip(found["-class"], made, strict=True):
                     whole[own] = part
+    if given.phrases and encoder.text is not None:
+        others = normalize(encoder.text.encode(given.text_foil)).to(rows)
+        error = ((reps @ others.T).var(-1) / len(others)).sqrt()
+        unknown = torch.full_like(error, torch.nan)
+        found["-text"] = Quality(unknown, unknown, error)
     return {suffix: Quality(*(each.T.flatten().cpu() for each in quality)) for suffix, quality in found.items()}
 
 

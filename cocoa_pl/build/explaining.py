@@ -33,6 +33,7 @@ def build_monitor(config: Config, explain_set: ExplainSet) -> Monitor:
         explain_set, attributions={name: build_attribution(config, name) for name in explain.attributions},
         removal=build_removal(config, explain_set), chunk_size=explain.chunk_size, curve_steps=explain.curve_steps,
         pair_targets=tuple(explain.pair_targets), seed=derive_seed(config.run.seed, "explain"),
+        texts=bool(explain_set.phrases) and explains_texts(config),
     )  # fmt: skip
 
 
@@ -60,12 +61,17 @@ def freeze(module: EncoderModule, config: Config, *, device: torch.device) -> Fr
     network = module.backbone if explain.space == "reps" else nn.Sequential(module.backbone, module.projector)
     precision = native_precision(explain.precision, device.type)
     text = None
-    if isinstance(module, ImageText) and explain.space == "projections":
+    if isinstance(module, ImageText) and explains_texts(config):
         text = FrozenTextEncoder(module.text_tower, module.tokenizer, precision=precision, device=device)
     return FrozenEncoder(
         network, mean=module.mean.flatten().tolist(), std=module.std.flatten().tolist(), precision=precision, device=device,
         layer=explain.layer, pool=True, text=text,
     )  # fmt: skip
+
+
+def explains_texts(config: Config) -> bool:
+    """Whether what is explained lies in the space of the texts: the projections of an image-text model."""
+    return config.model.method == "image_text" and config.explain.space == "projections" and config.explain.layer is None
 
 
 def load_encoder(

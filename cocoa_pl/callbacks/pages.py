@@ -59,6 +59,12 @@ def facts(monitor: Monitor, look: Look) -> list[str]:
     ]
     if len(given.corpora):
         said.append(f"Corpus of a class: {given.corpora.shape[1]} training images. A random draw as well, and so part of the noise.")
+    if monitor.texts:
+        said.append(
+            f"Texts: {len(given.text_foil)} of the data's {len(given.text_foil) + len(given.measure_text_foil)} phrases are the foil of "
+            f"each image's own phrase, such as “{given.phrases[0]}”; the others measure. Which are which is a random draw, and so part of "
+            "the noise."
+        )
     for trace in monitor.traces:
         method = trace.partition("-")[0]
         num = look.num_samples.get(method)

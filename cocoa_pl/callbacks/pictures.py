@@ -1,7 +1,7 @@
 """What a look looks like: contact sheets, film strips, raw maps and the table of changes, to the folder and to the boards.
 
-Maps towards the original image are drawn at every look. Those towards the class, and film strips, which show a few columns anyway, are
-drawn less often the longer a run is, and at its end. Every picture is encoded once.
+Maps towards the original image are drawn at every look. Those towards the class or a text, and film strips, which show a few columns
+anyway, are drawn less often the longer a run is, and at its end. Every picture is encoded once.
 
 One scale of colours serves the whole run: that of the first trained look, for the maps of an untrained encoder are far smaller, so its
 sheet waits for that look. Only where maps outgrow their scale is it doubled, and sheets say since when they have theirs.

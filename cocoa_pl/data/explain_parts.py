@@ -7,17 +7,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cocoa_pl.data.source import Source
+from cocoa_pl.data.words import split_words
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.removal import Cartoon, Grayscale, ShuffledPatches
 
 _MAX_CLASSES = 10
 _MIN_CLASS = 4  # a corpus, its measure, and as many left for the foils
+_MIN_VOCABULARY = 4  # two phrases for the foil, and as many that measure
 _REMOVALS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {"colour": Grayscale, "texture": Cartoon, "shape": ShuffledPatches}
+
+
+class Texts(NamedTuple):
+    """What explicands are compared with in words; all empty where there are none.
+
+    Attributes:
+        phrases: E, what each is called.
+        absent: E, a phrase for each that names nothing in it.
+        foil: F phrases that the vocabulary has.
+        measure_foil: F' others.
+    """
+
+    phrases: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    foil: tuple[str, ...] = ()
+    measure_foil: tuple[str, ...] = ()
 
 
 def usable_images(train: Source, val: Source) -> Tensor | None:
@@ -105,6 +124,31 @@ def draw_foils(source: Source, sizes: tuple[int, int], used: Tensor, rng: torch.
             stacklevel=3,
         )
     return order[:f], order[f : f + k]
+
+
+def draw_texts(source: Source, ids: Tensor, rng: torch.Generator) -> Texts:
+    """The phrases of images at positions ids (E,), and the vocabulary parted at random, 3 : 1, into a foil and its measure.
+
+    A phrase is absent from an image if it shares as few words as any phrase does with what the image's phrase and its fullest caption say;
+    words that all phrases have do not count.
+    """
+    phrases, vocabulary = source.phrases(ids.tolist()), tuple(dict.fromkeys(source.vocabulary))
+    if phrases is None:
+        return Texts()
+    if len(vocabulary) < _MIN_VOCABULARY:
+        warnings.warn(f"the vocabulary has {len(vocabulary)} phrases, not {_MIN_VOCABULARY}: explained without texts", stacklevel=3)
+        return Texts()
+    order = [vocabulary[place] for place in torch.randperm(len(vocabulary), generator=rng).tolist()]
+    num_measure = max(2, len(vocabulary) // 4)
+    words = [set(split_words(text)) for text in vocabulary]
+    telling = [own.difference(set[str].intersection(*words)) for own in words]
+    absent, captions = list[str](), source.captions(ids.tolist(), epoch=None) or phrases
+    for phrase, caption, draw in zip(phrases, captions, torch.rand(len(phrases), generator=rng).tolist(), strict=True):
+        shown = set(split_words(f"{phrase} {caption}"))
+        shared = {text: len(own & shown) for text, own in zip(vocabulary, telling, strict=True) if text != phrase}
+        least = [text for text, num in shared.items() if num == min(shared.values())]
+        absent.append(least[int(draw * len(least))])
+    return Texts(tuple(phrases), tuple(absent), tuple(order[num_measure:]), tuple(order[:num_measure]))
 
 
 def fit(sizes: tuple[int, int], *, available: int) -> tuple[int, int]:

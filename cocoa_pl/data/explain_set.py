@@ -14,6 +14,7 @@ from cocoa_pl.data.explain_parts import (
     draw_foils,
     draw_gallery,
     draw_pairs,
+    draw_texts,
     load_grid,
     spread,
     usable_images,
@@ -54,6 +55,10 @@ class ExplainSet:
         gallery: (G, 3, H, W) uint8 validation images for a map of the embedding.
         gallery_labels: (G,), -1 where unknown.
         class_names: one name a label.
+        phrases: E texts that name the object of each image's mask; empty, like the other texts, where the data has none or too few.
+        absent_phrases: E others, of what is not in the image.
+        text_foil: texts of the data's vocabulary that phrases are contrasted with.
+        measure_text_foil: its other texts.
     """
 
     ids: Tensor
@@ -78,6 +83,10 @@ class ExplainSet:
     gallery: Tensor
     gallery_labels: Tensor
     class_names: tuple[str, ...]
+    phrases: tuple[str, ...]
+    absent_phrases: tuple[str, ...]
+    text_foil: tuple[str, ...]
+    measure_text_foil: tuple[str, ...]
 
     @property
     def num_images(self) -> int:
@@ -142,6 +151,7 @@ def draw_explain_set(
     corpora, measure_corpora = draw_corpora(train, needed, corpus_sizes, generator(seed, "corpora"))
     foil_sizes = foil_size, max(1, foil_size // 3) if measure_foil_size is None else measure_foil_size
     foil, measure_foil = draw_foils(train, foil_sizes, torch.cat([corpora, measure_corpora], 1).flatten(), generator(seed, "foil"))
+    texts = draw_texts(val, ids, generator(seed, "texts"))
     return ExplainSet(
         ids=ids,
         names=tuple(val.name(index) for index in ids.tolist()),
@@ -165,6 +175,10 @@ def draw_explain_set(
         gallery=load_grid(val, gallery, like=images),
         gallery_labels=gallery_labels,
         class_names=val.class_names,
+        phrases=texts.phrases,
+        absent_phrases=texts.absent,
+        text_foil=texts.foil,
+        measure_text_foil=texts.measure_foil,
     )
 
 

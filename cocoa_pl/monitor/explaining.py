@@ -12,6 +12,7 @@ from torch import Tensor
 from cocoa_pl.attributions.shared import share_out
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.explanation import Explanation
+from cocoa_pl.metrics.agreement import spearman
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, across, spread, squared_length
 from cocoa_pl.monitor.references import Directed, towards
@@ -21,6 +22,8 @@ from cocoa_pl.sharing import ALONE, Team
 from cocoa_pl.streaming import baseline_of
 from cocoa_pl.targets import stack
 from cocoa_pl.types import Attribution, Baseline, Rows, Target
+
+_OF_ORIGINALS = ("fixed", "hidden", "prompt_agreement")  # rows that only original views have
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ class Explained:
     dims: dict[str, float]
 
     def of(self, places: Tensor, *, plain: Tensor) -> Explained:
-        """Of the rows at some places alone; ``plain`` are the places of original views, which ``fixed`` is of."""
+        """Of the rows at some places alone; ``plain`` are the places of original views, which some are of."""
         rows = {
-            name: values[torch.isin(plain, places).to(values.device) if name.startswith("fixed/") else places.to(values.device)]
+            name: values[
+                torch.isin(plain, places).to(values.device) if name.partition("/")[0] in _OF_ORIGINALS else places.to(values.device)
+            ]
             for name, values in self.rows.items()
         }
         return Explained(rows, baseline_of(self.baseline, places), self.num_samples, self.dims)
@@ -43,13 +48,13 @@ class Explained:
 
 def explain_with_noise(
     explainer: Explainer, images: Tensor, *, rows: Tensor, originals: Tensor, num_originals: int, reference: Directed,
-    previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch, team: Team = ALONE,
+    previous: Mapping[str, Tensor], seed: int, stopwatch: Stopwatch, team: Team = ALONE, absent: Mapping[str, Tensor] | None = None,
 ) -> Explained:  # fmt: skip
     """Explain rows towards their directions, their contrasts and the directions of the look before.
 
     A method that masks answers all three from the same passes. One with a sketch, integrated gradients, pays for each target: its contrasts
-    are sketched, and the directions of the look before are asked about for the original views alone. A control knows of no score and gets
-    neither.
+    are sketched, and the directions of the look before, and those of what is absent, are asked about for the original views alone. A
+    control knows of no score and gets none of them.
 
     Args:
         explainer: with the methods.
@@ -62,12 +67,15 @@ def explain_with_noise(
         seed: of masks and contrasts.
         stopwatch: told how long masking took.
         team: who explains these rows together, each process some of the masks or steps; by default this process alone.
+        absent: suffix to directions (E, D) that should give another map than the suffix's own; how far the two agree is found.
+            Under any other name: directions whose maps are wanted as they are, ``hidden/<method>/<name>``.
     """
     directions = reference.directions()
     suffixes, masks = list(directions), derive_seed(seed, "masks")
     main: Target = towards(directions, originals)
     contrasts = reference.contrasts(rows, originals, seed=seed)
     earlier = {suffix: each.to(images.device) for suffix, each in previous.items()}
+    others = dict(absent or {})
     plain = (rows < num_originals).nonzero()[:, 0]
     methods = explainer.attributions
     controls = {name: method for name, method in methods.items() if name in CONTROLS}
@@ -78,7 +86,7 @@ def explain_with_noise(
         own = Explainer(explainer.encoder, attributions=share_out(chosen, team), removal=explainer.removal, chunk_size=explainer.chunk_size)
         return own.explain(images if some is None else images[some], target, seed=masks)
 
-    made, contrasted, fixed = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
+    made, contrasted, fixed, hidden = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
     first = run({**sketched, **controls}, main)
     known: list[Explanation] = [first]
     made |= first.attributions
@@ -87,15 +95,20 @@ def explain_with_noise(
         contrasted |= run(sketches, contrasts).attributions
         if earlier and len(plain):
             fixed |= run(sketched, towards(earlier, originals[plain]), plain).attributions
+        if others and len(plain):
+            hidden |= run(sketched, towards(others, originals[plain]), plain).attributions
     if masking:
         with stopwatch.masking(images.device):
-            whole = run(masking, stack([main, contrasts, *([towards(earlier, originals)] if earlier else [])]))
+            whole = run(masking, stack([main, contrasts, *(towards(each, originals) for each in (earlier, others) if each)]))
         known.append(whole)
         num, num_contrasts = len(suffixes), len(contrasts.names)
         for name, maps in whole.attributions.items():
             made[name], contrasted[name] = maps[:num], maps[num : num + num_contrasts]
+            asked = maps[num + num_contrasts :, plain]
             if earlier:
-                fixed[name] = maps[num + num_contrasts :, plain]
+                fixed[name] = asked[: len(earlier)]
+            if others and len(plain):
+                hidden[name] = asked[len(earlier) :]
     if earlier:
         fixed |= {name: first.attributions[name][:, plain] for name in controls}
     out: Rows = {f"score/{suffix}": first.scores[k] for k, suffix in enumerate(suffixes)}
@@ -105,6 +118,10 @@ def explain_with_noise(
             out |= _noise_of(f"{name}{suffix}", maps[k], told, name, k, contrasted.get(name))
             if name in fixed:
                 out[f"fixed/{name}{suffix}"] = fixed[name][k]
+            if name in hidden and suffix in others:
+                out[f"prompt_agreement/{name}{suffix}"] = spearman(maps[k][plain], hidden[name][list(others).index(suffix)])
+        if name in hidden:
+            out |= {f"hidden/{name}/{other}": hidden[name][i] for i, other in enumerate(others) if other not in directions}
     return Explained(
         out, first.baseline, {name: num for each in known for name, num in each.num_samples.items()},
         {name: dims for each in known for name, dims in each.dims.items()},

@@ -18,12 +18,12 @@ from cocoa_pl.types import Rows
 class Look:
     """Everything seen in one look at an encoder.
 
-    A *trace* is a method with a target: ``rise`` explains COCOA towards the original image, ``rise-class`` towards the class corpus. Rows
-    are view-major, as in the explain set; R = V * E of them.
+    A *trace* is a method with a target: ``rise`` explains COCOA towards the original image, ``rise-class`` towards the class corpus,
+    ``rise-text`` towards the text that names the object. Rows are view-major, as in the explain set; R = V * E of them.
 
     Attributes:
         attributions: trace to (R, H, W).
-        scores: trace suffix ("" or "-class") to (R,), the explained score of each row.
+        scores: trace suffix ("", "-class" or "-text") to (R,), the explained score of each row.
         draws: trace to (R, H, W), a draw of the maps' error.
         fixed: trace to (E, H, W), maps of the original views towards the directions of the look before; empty in a first look.
         directions: trace suffix to (E, D), what the representations of each explicand were compared with.
@@ -80,7 +80,7 @@ class Look:
 
 
 def suffix_of(trace: str) -> str:
-    """What a trace explains: "" the likeness to the original image, "-class" that to the class.
+    """What a trace explains: "" the likeness to the original image, "-class" that to the class, "-text" that to its text.
 
     Example:
         >>> suffix_of("rise"), suffix_of("rise-class")
@@ -98,7 +98,7 @@ def merge(parts: Sequence[Rows]) -> Rows:
     """Rows of all processes in their order in the explain set."""
     merged = joined(parts)
     order = {index: merged.pop(index).argsort() for index in ("row", "plain", "pair")}
-    index_of = {"fixed": "plain", "component": "plain", "gap_random": "plain", "two_object": "pair"}
+    index_of = {"fixed": "plain", "component": "plain", "gap_random": "plain", "prompt_agreement": "plain", "two_object": "pair"}
     return {
         name: value if name == "num_forwards" else value[order[index_of.get(name.partition("/")[0], "row")]]
         for name, value in merged.items()

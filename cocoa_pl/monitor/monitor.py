@@ -43,6 +43,10 @@ class Monitor:
         curve_steps: steps of the insertion and deletion curves.
         pair_targets: targets of the two-object test, names of ``registry.TARGETS``.
         seed: of the masks and contrasts, the same in every look, so that maps of different epochs share their noise.
+        texts: also explain likeness to the phrase of each explicand; every encoder looked at must have a text side.
+
+    Raises:
+        ConfigError: a method's name that would break a trace, or texts of an explain set that has none.
     """
 
     explain_set: ExplainSet
@@ -52,20 +56,23 @@ class Monitor:
     curve_steps: int = 16
     pair_targets: Sequence[str] = ("cocoa",)
     seed: int = 0
+    texts: bool = False
 
     def __post_init__(self) -> None:
         for name in self.attributions:
             if "-" in name or "/" in name:
                 raise ConfigError(f"attribution name {name!r}: must hold neither '-' nor '/', which separate the parts of a trace")
+        if self.texts and not self.explain_set.phrases:
+            raise ConfigError("texts=True: the explain set has no phrases; its data must name what a picture shows, in 4 ways or more")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What is explained: likeness to the original image and, with labels, to the class."""
-        return ("",) if self.explain_set.labels is None else ("", "-class")
+        """What is explained: likeness to the original image, with labels to the class, and with texts to the image's own."""
+        return ("", *([] if self.explain_set.labels is None else ["-class"]), *(["-text"] if self.texts else []))
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """All traces: every method towards the original image and, with labels, towards the class."""
+        """All traces: every method towards everything that is explained."""
         return tuple(f"{method}{suffix}" for suffix in self.suffixes for method in self.attributions)
 
     @property
@@ -91,11 +98,14 @@ class Monitor:
         Raises:
             DivergedError: the encoder's representations are not finite.
             PeerError: another process failed.
+            ConfigError: likeness to texts is explained, and the encoder has no text side.
         """
+        if self.texts and encoder.text is None:
+            raise ConfigError("texts=True: likeness to texts is explained, which takes an encoder with a text side; this one has none")
         before, watch = encoder.num_forwards, stopwatch or Stopwatch()
         methods = {name: _fewer_masks(method, num_masks) for name, method in self.attributions.items()}
         with team.lockstep():
-            reference = References.encode(self.explain_set, encoder, self.chunk_size, team)
+            reference = References.encode(self.explain_set, encoder, self.chunk_size, team, text=encoder.text if self.texts else None)
             shares, told = [_no_rows()], list[Explained]()
             for several, sharing, turn in _shares(len(self.explain_set.explicands), team):
                 told.append(self._explain(encoder, methods, reference, several, previous, watch, sharing))
@@ -134,7 +144,7 @@ class Monitor:
             Explainer(encoder, attributions=methods, removal=self.removal, chunk_size=self.chunk_size),
             given.explicands[rows].to(encoder.device), rows=rows, originals=rows % given.num_images, num_originals=given.num_images,
             reference=reference, previous={} if previous is None else previous.directions, seed=self.seed, stopwatch=stopwatch,
-            team=team,
+            team=team, absent=reference.absent(),
         )  # fmt: skip
 
     def _measure(self, encoder: FrozenEncoder, reference: References, rows: Tensor, explained: Explained) -> Rows:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cocoa_pl.data.explain_set import ExplainSet
-from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.monitor.compare import Compared, compare
 from cocoa_pl.monitor.look import Look
+from cocoa_pl.monitor.rules import has_collapsed
 from cocoa_pl.monitor.scalars import read_scalars
 from cocoa_pl.monitor.views import ViewAgreement, view_agreement
 

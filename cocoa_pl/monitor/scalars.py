@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from cocoa_pl.data.explain_set import ExplainSet
+from cocoa_pl.metrics.boxes import boxes_of_masks, corloc
 from cocoa_pl.metrics.components import component_shares
 from cocoa_pl.metrics.intervals import Interval, paired_difference, t_interval
 from cocoa_pl.metrics.localisation import border_mask, border_share, energy_inside, mask_auroc, pointing_game
@@ -32,6 +33,7 @@ def read_scalars(
     values: dict[str, float] = {}
     for trace in look.attributions:
         own = [*_scores(given, look, trace), *_curves(given, look, trace), *_places(given, look, trace), *_noise(look, trace)]
+        own += _prompts(look, trace)
         for name, of_traces in compared.items():
             own += _drift(given, name, of_traces[trace])
         if trace in views:
@@ -70,6 +72,8 @@ def _places(given: ExplainSet, look: Look, trace: str) -> Scalars:
         shown = given.masks.flatten(1).any(1)
         for name, metric_fn in (("pointing_game", pointing_game), ("energy_inside", energy_inside), ("mask_auroc", mask_auroc)):
             yield name, float(metric_fn(maps[shown], given.masks[shown]).nanmean())
+        plain = slice(given.num_images)
+        yield "corloc", float(corloc(maps[plain].clamp_min(0), boxes_of_masks(given.masks[plain])).nanmean())
     for name, areas in (("energy_on_patch", given.patches), ("energy_on_region", given.region)):
         if areas is not None:
             shown = areas.flatten(1).any(1)
@@ -81,6 +85,13 @@ def _noise(look: Look, trace: str) -> Scalars:
     reliability = float(look.reliability(trace).mean())
     yield "reliability", reliability
     yield "noise_floor", 1 - reliability
+
+
+def _prompts(look: Look, trace: str) -> Scalars:
+    """How far maps towards each explicand's text are those that the text of something absent has, too."""
+    agreement = look.rows.get(f"prompt_agreement/{trace}")
+    if agreement is not None:
+        yield "prompt_agreement", float(agreement.nanmean())
 
 
 def _drift(given: ExplainSet, name: str, compared: Compared) -> Scalars:

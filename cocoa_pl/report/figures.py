@@ -20,6 +20,8 @@ METHOD_NAMES = {
     "occlusion": "Occlusion", "grad_cam": "Grad-CAM", "layer_integrated_gradients": "Layer integrated gradients", "random": "Random",
     "smooth_random": "Smooth random", "centre_bias": "Centre bias", "edges": "Edges",
 }  # fmt: skip
+TARGET_NAMES = {"": "the original image", "class": "the class", "text": "its text"}
+"""What traces explain likeness to, by what follows the method's name."""
 _SHEET_ROWS, _SHEET_PANELS = 3, 24
 
 
@@ -31,7 +33,7 @@ def trace_title(trace: str) -> str:
         'RISE towards the class'
     """
     method, _, target = trace.partition("-")
-    return f"{METHOD_NAMES.get(method, method)} towards the {'class' if target else 'original image'}"
+    return f"{METHOD_NAMES.get(method, method)} towards {TARGET_NAMES[target]}"
 
 
 def scales(look: Look) -> dict[str, float]:
@@ -85,9 +87,10 @@ def strip(
 
 
 def name_of(given: ExplainSet, index: int) -> str:
-    """What an explicand is called: its class where known, and its name in the split."""
+    """What an explicand is called: its class and its text where known, and its name in the split."""
     label = "" if given.labels is None else f"class {given.class_names[int(given.labels[index])]}, "
-    return f"{label}{given.names[index]}"
+    phrase = f"{given.phrases[index]}, " if given.phrases else ""
+    return f"{label}{phrase}{given.names[index]}"
 
 
 def to_bytes(images: Tensor) -> NDArray[np.uint8]:

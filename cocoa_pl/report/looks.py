@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocoa_pl.asking.agreeing import WITH_ABSENT
 from cocoa_pl.asking.answering import boxes_and_shares
 from cocoa_pl.asking.assembling import BOX, DRIFT
 from cocoa_pl.asking.quality import Qualities
@@ -17,7 +18,7 @@ from cocoa_pl.monitor import Reading
 from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.monitor.measuring import AREAS
 from cocoa_pl.monitor.noise import relative_error
-from cocoa_pl.report.figures import METHOD_NAMES, name_of, scales, to_bytes
+from cocoa_pl.report.figures import METHOD_NAMES, TARGET_NAMES, name_of, scales, to_bytes
 from cocoa_pl.report.findings import Block, Findings, Frame, Trace
 from cocoa_pl.viz.page import WORDS
 
@@ -52,16 +53,18 @@ def findings_of_looks(
     flags = shaped([[np.array(reading.flags(key), dtype="<U64") for key in keys] for reading in readings])
     poor = is_unreliable(columns["auroc"], columns["auroc_error"]) & (flags != "collapsed")
     flags = np.where(poor, np.where(flags == "", "unreliable target", np.char.add("unreliable target, ", flags)), flags)
+    labels = [np.array(given.phrases if suffix_of(key) == "-text" else [""] * num) for key in keys]
     return Findings(
         title, tuple(name_of(given, e) for e in range(num)), tuple(given.names), given.views,
         tuple(not seen and view != "original" for seen, view in zip(given.seen, given.views, strict=True)), traces, tuple(frames), columns,
         flags, WORDS, tuple(facts), settings, partial(_blocks, readings), np.ones(num, dtype=bool),
+        labels=shaped([[np.tile(each, num_views) for each in labels]] * len(readings)) if any(map(np.any, labels)) else None,
     )  # fmt: skip
 
 
 def _trace(key: str, scale: float) -> Trace:
     method, _, target = key.partition("-")
-    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), "the class" if target else "the original image", scale)
+    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), TARGET_NAMES[target], scale)
 
 
 def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDArray[np.float64]]:
@@ -76,6 +79,9 @@ def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDAr
     random = np.full(size, np.nan)
     random[: given.num_images] = look.rows[f"gap_random/{suffix}"].numpy()
     columns["gap_random"] = random
+    if f"prompt_agreement/{trace}" in look.rows:
+        columns[WITH_ABSENT] = np.full(size, np.nan)
+        columns[WITH_ABSENT][: given.num_images] = look.rows[f"prompt_agreement/{trace}"].double().numpy()
     boxes, shares = boxes_and_shares(look.attributions[trace], None)
     columns |= {"mask_share": shares.double().numpy(), **{side: each.double().numpy() for side, each in zip(BOX, boxes.T, strict=True)}}
     since = reading.compared.get("previous", {}).get(trace)

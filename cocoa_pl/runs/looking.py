@@ -83,6 +83,8 @@ def _look_at_all(request: Request, team: Team, device: torch.device) -> Looked:
         if other.image_size != splits.image_size:
             raise ConfigError(f"--against {request.against}: sees images of {other.image_size} px, the run's are {splits.image_size} px")
         encoder = other.on(device)
+        if monitor.texts and encoder.text is None:
+            raise ConfigError(f"--against {request.against}: has no text side, and the run explains likeness to texts")
         seen = monitor.look(encoder, previous=readings[-1].look, num_masks=readings[-1].look.num_masks, team=team)
         reading = read(given, seen, previous=readings[-1].look)
         readings.append(reading)
@@ -93,7 +95,7 @@ def _look_at_all(request: Request, team: Team, device: torch.device) -> Looked:
         frames = [replace(frame, title=title) for frame, title in zip(frames, titles, strict=True)]
     names = ", ".join(frame.title for frame in frames) if len(frames) < 4 else f"{len(frames)} checkpoints of {paths[0].parent.name}"
     findings = findings_of_looks(
-        readings, frames, qualities, title=f"What {config.run.name} looks at: {names}", facts=[*_facts(given), *notes],
+        readings, frames, qualities, title=f"What {config.run.name} looks at: {names}", facts=[*_facts(monitor), *notes],
         settings={"config": to_dict(config), "seed": config.run.seed},
     )  # fmt: skip
     return Looked(findings, tuple(readings))
@@ -155,16 +157,24 @@ def _one_run(paths: Sequence[Path]) -> dict[Path, tuple[int, dict[str, Any]]]:
     return heads
 
 
-def _facts(given: ExplainSet) -> list[str]:
+def _facts(monitor: Monitor) -> list[str]:
+    given = monitor.explain_set
+    likes = [*([] if given.labels is None else ["its class"]), *(["its text"] if monitor.texts else [])]
     facts = [
-        "What makes the views of an image like the image itself, and not like any image?"
-        if given.labels is None
-        else "What makes an image like itself and like its class, and not like any image?",
+        f"What makes an image like itself and like {' and '.join(likes)}, and not like any image?"
+        if likes
+        else "What makes the views of an image like the image itself, and not like any image?",
         f"{given.num_images} validation images under {len(given.views)} views: what makes each view like the original image, beyond its "
         f"likeness to {len(given.foil)} random training images (the foil).",
     ]
     if given.labels is not None:
         facts.append(f"Towards the class: likeness to {given.corpora.shape[1]} training images of the image's own class, beyond the foil.")
+    if monitor.texts:
+        facts.append(
+            f"Towards its text: likeness to a text that names the object of the mask, such as “{given.phrases[0]}”, beyond that to "
+            f"{len(given.text_foil)} texts that the data knows; insertion and deletion are measured with {len(given.measure_text_foil)} "
+            "others."
+        )
     measured = f"Insertion and deletion are measured with {len(given.measure_foil)} other foil images"
     return [*facts, f"{measured}{'' if given.labels is None else f' and {given.measure_corpora.shape[1]} others of the class'}."]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -17,9 +17,10 @@ from cocoa_pl.data.explain_set import ExplainSet, draw_explain_set
 from cocoa_pl.data.source import MemorySource
 from cocoa_pl.errors import DataError
 from cocoa_pl.removal import Cartoon, Grayscale, ShuffledPatches
+from tests.coloured import NAMES, PHRASES, ColouredSquares
 
 SIDE = 16
-NAMES = ("cat", "dog", "horse")
+CLASSES = ("cat", "dog", "horse")
 
 
 def source(num: int, *, first: int = 0, labels: Tensor | None = None) -> MemorySource:
@@ -27,7 +28,7 @@ def source(num: int, *, first: int = 0, labels: Tensor | None = None) -> MemoryS
     images = torch.randint(256, (num, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(first), dtype=torch.uint8)
     numbers = torch.arange(first, first + num)
     images[:, 0, 0, 0], images[:, 1, 0, 0] = (numbers // 256).to(torch.uint8), (numbers % 256).to(torch.uint8)
-    return MemorySource(images, labels=labels, class_names=() if labels is None else NAMES)
+    return MemorySource(images, labels=labels, class_names=() if labels is None else CLASSES)
 
 
 def numbers(images: Tensor) -> list[int]:
@@ -173,6 +174,61 @@ def test_the_gallery_has_no_more_images_than_there_are(num: int, expected: int) 
     given = draw(num_gallery=num)
     assert given.gallery.shape == (expected, 3, SIDE, SIDE)
     assert given.gallery_labels.shape == (expected,)
+
+
+# texts
+
+
+def described(num: int = 24, **options: Any) -> ExplainSet:
+    return draw(ColouredSquares(300), ColouredSquares(num), **options)
+
+
+def test_texts_are_those_of_the_explicands_and_a_vocabulary_in_two_parts() -> None:
+    val = ColouredSquares(24)
+    given = described()
+    assert list(given.phrases) == val.phrases(given.ids.tolist())
+    assert sorted([*given.text_foil, *given.measure_text_foil]) == sorted(PHRASES)
+    assert (len(given.text_foil), len(given.measure_text_foil)) == (4, 2)
+
+
+def test_of_a_large_vocabulary_a_quarter_measures() -> None:
+    vocabulary = tuple(f"{colour} {number}" for colour in NAMES for number in range(10))
+    given = draw(ColouredSquares(300), ColouredSquares(24, vocabulary=vocabulary * 2))
+    assert (len(given.text_foil), len(given.measure_text_foil)) == (45, 15)
+    assert len({*given.text_foil, *given.measure_text_foil}) == 60
+
+
+def test_an_absent_phrase_names_nothing_in_the_image() -> None:
+    val = ColouredSquares(24)
+    given = described(num_explicands=24)
+    for caption, absent in zip(val.captions(given.ids.tolist(), epoch=None), given.absent_phrases, strict=True):
+        assert absent in PHRASES
+        assert not [name for name in NAMES if name in absent and name in caption]
+    assert len(set(given.absent_phrases)) > 3, "not the same one for all"
+
+
+def test_texts_are_a_function_of_the_seed_and_move_nothing_else() -> None:
+    names = ("phrases", "absent_phrases", "text_foil", "measure_text_foil")
+    one, again, other = described(), described(), described(seed=1)
+    assert all(getattr(one, name) == getattr(again, name) for name in names)
+    assert one.text_foil != other.text_foil
+    train, val = (MemorySource(each.images, masks=each.masks(range(len(each)))) for each in (ColouredSquares(300), ColouredSquares(24)))
+    bare = draw(train, val)
+    assert [getattr(bare, name) for name in names] == [()] * 4
+    for field in fields(ExplainSet):
+        first, second = getattr(one, field.name), getattr(bare, field.name)
+        if isinstance(first, Tensor):
+            assert torch.equal(first, second), field.name
+        elif isinstance(first, dict):
+            assert all(torch.equal(first[name], second[name]) for name in first), field.name
+        elif field.name not in names:
+            assert first == second, field.name
+
+
+def test_too_few_words_are_told_and_leave_texts_out() -> None:
+    with pytest.warns(UserWarning, match="the vocabulary has 3 phrases, not 4: explained without texts"):
+        given = draw(ColouredSquares(300), ColouredSquares(24, vocabulary=PHRASES[:3]))
+    assert given.phrases == given.absent_phrases == given.text_foil == given.measure_text_foil == ()
 
 
 # components

@@ -23,6 +23,7 @@ HEALTHY = {
     "explain/rise/drift_start_flagged": 0.95,
     "explain/rise/drift_start_corrected": 0.2,
     "explain/rise/reliability": 0.9,
+    "explain/rise/prompt_agreement": 0.4,
     "explain/rise/gap": 0.1,
     "explain/rise/gap_random": 0.01,
     "explain/rise/gap_over_random_low": 0.04,
@@ -38,6 +39,7 @@ IN_A_ROW = {
     "budget": ("explain/share_of_epoch", 0.31, 0.3),
     "chance": ("explain/rise/gap_over_random_low", -0.01, 0.01),
     "noisy": ("explain/rise/reliability", 0.3, 0.9),
+    "prompt": ("explain/rise/prompt_agreement", 0.9, 0.3),
 }
 
 
@@ -113,6 +115,16 @@ def test_most_of_a_map_on_the_region_is_news_even_when_it_was_so_at_first() -> N
     found = heard(Alerts(), [{"explain/rise/energy_on_region": 0.6}] * 3)
     assert [(alert.kind, alert.epoch) for alert in found] == [("region", 1)]
     assert not heard(Alerts(), [{"explain/rise/energy_on_region": 0.6, "explain/region_area": 0.5}] * 3)  # a large region, by chance
+
+
+def test_the_advice_about_noise_names_what_is_drawn() -> None:
+    traces = ("rise", "rise-class", "rise-text", "ig", "ig-class", "ig-text")
+    values, alerts = {f"explain/{trace}/reliability": 0.3 for trace in traces}, Alerts()
+    said = {alert.trace: alert.text for epoch in (1, 2, 3) for alert in alerts.check(epoch, values)}
+    assert {trace for trace in traces if "explain.num_masks" in said[trace]} == {"rise", "rise-class", "rise-text"}
+    assert {trace for trace in traces if "explain.corpus_size" in said[trace]} == {"rise-class", "ig-class"}
+    assert {trace for trace in traces if "explain.foil_size" in said[trace]} == {"ig", "ig-class"}
+    assert "raise the number of phrases in the data's vocabulary (about " in said["ig-text"]
 
 
 def test_traces_are_told_apart_and_controls_left_out() -> None:

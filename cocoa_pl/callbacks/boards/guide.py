@@ -59,7 +59,7 @@ def _opening(logged: Logged) -> str:
         f"{axis} It is the control: a number about explanations that is as good at 0 says nothing about training.\n\n"
         "An *explicand* is a picture that is explained; a *look* explains them all. In a map, red pixels raise the score and blue ones "
         "lower it. The score is the likeness to a *corpus* (the original image, or pictures of its class), less that to a *foil* of random "
-        "training pictures."
+        "training pictures." + (" Where the corpus is a text that names the object, the foil is other texts." if logged.to_text else "")
     )
 
 

@@ -2,7 +2,8 @@
 
 Plain data. A board turns it into its own format, and the guide prints the same words, so that no chart is without an explanation.
 TensorBoard draws every line of a run in one colour, with another symbol; so a chart has five lines at most where there are two methods.
-A *trace* is a method with a target: ``rise`` explains the likeness to the original image, ``rise-class`` that to the class.
+A *trace* is a method with a target: ``rise`` explains the likeness to the original image, ``rise-class`` that to the class,
+``rise-text`` that to a text that names the object.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.report.figures import trace_title
 
 MOVING_VIEWS = ("flip", "crop", "crop_flip", "rotate90")
@@ -34,7 +36,7 @@ class Logged:
     """What a run logs, as far as its pages depend on it.
 
     Args:
-        traces: methods, and with labels the same with the suffix "-class"; empty where nothing is explained.
+        traces: methods, and where classes and texts are explained the same with the suffix "-class" and "-text"; empty where nothing is.
         views: names of the views of each explicand, the original first.
         components: names of what is taken away from pictures: colour, texture, shape.
         labelled: there are labels.
@@ -58,12 +60,17 @@ class Logged:
     @property
     def to_original(self) -> list[str]:
         """Traces towards the original image, one for each method and of the method's name."""
-        return [trace for trace in self.traces if not trace.endswith("-class")]
+        return [trace for trace in self.traces if "-" not in trace]
 
     @property
     def to_class(self) -> list[str]:
         """Traces towards the class."""
         return [trace for trace in self.traces if trace.endswith("-class")]
+
+    @property
+    def to_text(self) -> list[str]:
+        """Traces towards the picture's text."""
+        return [trace for trace in self.traces if trace.endswith("-text")]
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ def method_title(trace: str) -> str:
 
 def _by_target(logged: Logged) -> list[tuple[str, list[str]]]:
     """The targets that the run has, in words, and the traces towards each."""
-    return [(target, traces) for target, traces in (("original", logged.to_original), ("class", logged.to_class)) if traces]
+    all_targets = (("the original", logged.to_original), ("the class", logged.to_class), ("its text", logged.to_text))
+    return [(target, traces) for target, traces in all_targets if traces]
 
 
 def _of(traces: Iterable[str], *names: str) -> list[str]:
@@ -151,12 +159,16 @@ def _bands(traces: Iterable[str], name: str) -> list[tuple[str, str, str]]:
     return [(tag, f"{tag}_low", f"{tag}_high") for tag in tags]
 
 
+def _of_captions() -> list[str]:
+    return [f"val/recall_at_{k}{suffix}" for suffix in ("", "_of_images") for k in (1, 5)]
+
+
 def _learning(logged: Logged) -> list[Chart]:
     explained = bool(logged.traces)
     return [
         Chart(
             "Loss",
-            "NT-Xent, mean of an epoch: how hard it is to find a picture's other view among the batch",
+            "mean of an epoch: how hard it is to find a picture's other view (NT-Xent), or its caption (InfoNCE), among the batch",
             "falls; compare only runs of the same batch size and temperature",
             lines=["train/loss_epoch"],
         ),
@@ -166,6 +178,12 @@ def _learning(logged: Logged) -> list[Chart]:
             "`raw_pixel_knn` votes with pixels instead",
             "higher is better; an encoder below `raw_pixel_knn` is worth less than no encoder",
             lines=["val/knn", "val/linear_probe", "val/raw_pixel_knn"] if logged.labelled else [],
+        ),
+        Chart(
+            "Captions found",
+            "share of validation pictures that have their caption among the 1 or 5 most similar, and of captions that have their picture",
+            "higher is better; an encoder that finds few knows too little of the words for maps towards texts",
+            lines=_of_captions() if logged.to_text else [],
         ),
         Chart(
             "Alignment and uniformity",
@@ -212,16 +230,16 @@ def _explanations(logged: Logged) -> list[Chart]:
         ),
         *(
             Chart(
-                f"Colour, texture, shape towards the {target}",
+                f"Colour, texture, shape towards {target}",
                 "how much of the score rests on each, found by taking it away",
                 "what the encoder recognises pictures by; texture above shape is common and worth knowing",
-                lines=[f"explain/components{suffix}/{name}" for name in logged.components],
+                lines=[f"explain/components{suffix_of(traces[0])}/{name}" for name in logged.components],
             )
-            for (target, _), suffix in zip(_by_target(logged), ("", "-class"), strict=False)
+            for target, traces in _by_target(logged)
         ),
         *(
             Chart(
-                f"Gap towards the {target}",
+                f"Gap towards {target}",
                 "insertion minus deletion: what the map's ranking of pixels is worth; `gap_random` is the gap of a smooth random map",
                 "higher is better; a band that reaches down to `gap_random` says no more than chance",
                 lines=_of(traces[:1], "gap_random"),
@@ -261,7 +279,7 @@ def _drift(logged: Logged) -> list[Chart]:
         ),
         *(
             Chart(
-                f"Encoder or direction, towards the {target}",
+                f"Encoder or direction, towards {target}",
                 "`drift_encoder`: the direction from foil to corpus held, `drift_direction`: the encoder held",
                 "the larger one is the cause; direction alone: the encoder sees the same, but it is compared with something else",
                 lines=_of(some, "drift_encoder", "drift_direction"),
@@ -276,7 +294,7 @@ def _drift(logged: Logged) -> list[Chart]:
         ),
         *(
             Chart(
-                f"Since the look before, towards the {target}",
+                f"Since the look before, towards {target}",
                 "the change with its interval over explicands; `drift_previous_noise` is what its noise makes by itself",
                 "a band that reaches down to the noise says little; `drift_previous_flagged` judges each map",
                 lines=_of(some, "drift_previous_noise"),
@@ -356,6 +374,18 @@ def _localisation(logged: Logged) -> list[Chart]:
             "can the attribution tell object pixels from others (area under the ROC curve)?",
             ".5 is chance, 1 is perfect",
             lines=_of(traces, "mask_auroc") if logged.masks else [],
+        ),
+        Chart(
+            "Boxes on the object",
+            "CorLoc: share of the original pictures whose map's box overlaps the object's by more than half (intersection over union)",
+            "higher is better; compare with the untrained encoder",
+            lines=_of(traces, "corloc") if logged.masks else [],
+        ),
+        Chart(
+            "Does the map depend on the text?",
+            "rank correlation of the map towards a picture's text with that towards a text of something absent; originals",
+            "low is good; above .8 the map shows the picture, whatever was asked",
+            lines=_of(logged.to_text, "prompt_agreement"),
         ),
         Chart(
             "Attribution on the shortcut",

@@ -14,6 +14,7 @@ METHODS = ["rise", "integrated_gradients"]
 TRACES = [*METHODS, "rise-class", "integrated_gradients-class"]
 VIEWS = ["original", "flip", "crop", "crop_flip", "grayscale", "jitter", "erase", "rotate90"]
 COMPONENTS = ["colour", "texture", "shape"]
+TOWARDS_TEXTS = Logged([*METHODS, "rise-text", "integrated_gradients-text"], VIEWS, COMPONENTS, masks=True)
 FULL = Logged(TRACES, VIEWS, COMPONENTS, labelled=True, masks=True, patch=True, region=True, reference=True, pairs=True)
 ALONE = Logged(["rise"], VIEWS, COMPONENTS)
 
@@ -25,6 +26,9 @@ def logged_tags(logged: Logged) -> Iterator[str]:
     yield "val/effective_rank"
     if logged.labelled:
         yield from ("val/knn", "val/raw_pixel_knn", "val/linear_probe")
+    if logged.to_text:
+        yield from ("val/recall_at_1", "val/recall_at_5", "val/recall_at_1_of_images", "val/recall_at_5_of_images")
+        yield from (f"explain/{trace}/prompt_agreement" for trace in logged.to_text)
     if logged.pairs:
         yield from (f"explain/{method}/two_object_accuracy" for method in logged.to_original)
     for name in (
@@ -41,7 +45,7 @@ def logged_tags(logged: Logged) -> Iterator[str]:
     if logged.region:
         yield "explain/region_area"
     yield from (f"explain/moved/{view}" for view in logged.views[1:])
-    for target in ["", *(["-class"] if logged.to_class else [])]:
+    for target in ["", *(["-class"] if logged.to_class else []), *(["-text"] if logged.to_text else [])]:
         yield from (f"explain/components{target}/{name}" for name in logged.components)
     for trace in logged.traces:
         yield from (f"explain/{trace}/{name}" for name in of_trace(logged))
@@ -59,14 +63,14 @@ def of_trace(logged: Logged) -> Iterator[str]:
     for name in ("drift_previous", "drift_start", *(["drift_reference"] if logged.reference else [])):
         yield from (name, f"{name}_low", f"{name}_high", f"{name}_corrected", f"{name}_noise", f"{name}_flagged")
     if logged.masks:
-        yield from ("pointing_game", "energy_inside", "mask_auroc")
+        yield from ("pointing_game", "energy_inside", "mask_auroc", "corloc")
     if logged.patch:
         yield "energy_on_patch"
     if logged.region:
         yield "energy_on_region"
 
 
-@pytest.mark.parametrize("logged", [FULL, ALONE, Logged([], [])], ids=["full", "alone", "nothing explained"])
+@pytest.mark.parametrize("logged", [FULL, TOWARDS_TEXTS, ALONE, Logged([], [])], ids=["full", "texts", "alone", "nothing explained"])
 def test_every_tag_of_a_chart_is_logged(logged: Logged) -> None:
     drawn = {tag for page in pages(logged) for chart in page.charts for tag in chart.tags}
     assert drawn <= set(logged_tags(logged))
@@ -86,7 +90,7 @@ def test_pages_have_names_and_a_page_with_nothing_to_show_is_left_out() -> None:
 
 
 def test_charts_are_few_and_of_few_lines_with_titles_of_their_own() -> None:
-    for page in pages(FULL):
+    for page in [*pages(FULL), *pages(TOWARDS_TEXTS)]:
         assert len({chart.title for chart in page.charts}) == len(page.charts) <= 9
         for chart in page.charts:
             assert len(chart.lines) + len(chart.bands) <= 5, chart.title
@@ -96,7 +100,7 @@ def test_charts_are_few_and_of_few_lines_with_titles_of_their_own() -> None:
 
 
 def test_the_guide_explains_every_chart_that_there_is_and_no_other() -> None:
-    for logged, other in combinations([FULL, ALONE, Logged([], [])], 2):
+    for logged, other in combinations([FULL, TOWARDS_TEXTS, ALONE, Logged([], [])], 2):
         text = guide(other, seen=["crop"], facts=["A fact."])
         assert all(f"**{chart.title}**" in text for page in pages(other) for chart in page.charts)
         gone = {chart.title for page in pages(logged) for chart in page.charts}
