@@ -30,13 +30,13 @@ class ScenesConfig:
 class CaptionedConfig:
     """How captioned scenes look: several coloured digits in a picture."""
 
-    num_objects: list[int] = field(default_factory=lambda: [2, 3])
+    num_objects: list[int] = field(default_factory=lambda: [1, 3])
     """Fewest and most digits in an image, [min, max], 1 to 4."""
     background: float = 0.1
     """Strength of the background's low-frequency and pixel noise, 0 to 1."""
     same_colour: float = 0.2
     """Share of the images whose digits have one colour, so that only their shapes tell them apart."""
-    same_digit: float = 0.2
+    same_digit: float = 0.1
     """Share of the other images whose digits are the same, so that only their colours tell them apart."""
 
     def __post_init__(self) -> None:

@@ -41,8 +41,8 @@ class CaptionedOptions:
         same_digit: share of the other pictures whose objects are one digit, so that only the colour tells them apart.
     """
 
-    image_size: int = 48
-    num_objects: tuple[int, int] = (2, 3)
+    image_size: int = 40
+    num_objects: tuple[int, int] = (1, 3)
     background: float = 0.1
     same_colour: float = 0.0
     same_digit: float = 0.0

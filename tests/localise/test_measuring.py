@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from cocoa_pl.attributions.integrated_gradients import IntegratedGradients
 from cocoa_pl.attributions.rise import Rise
 from cocoa_pl.data.annotations import read_annotations
-from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.explainer import Explainer
 from cocoa_pl.localise.asking import ask
@@ -20,9 +20,18 @@ from cocoa_pl.localise.tables import by_case, markdown
 from cocoa_pl.metrics.placing import measure_placement
 from cocoa_pl.removal.constant import Black
 from cocoa_pl.targets import cocoa
-from tests.localise.colours import MeanColour, paint, pair
+from tests.coloured import COLOURS, encoder
 
 METHODS = {"rise": Rise(num_masks=128, grid_size=4), "integrated_gradients": IntegratedGradients(num_steps=8)}
+
+
+def paint(path: Path, *squares: tuple[str, tuple[int, int, int, int]]) -> None:
+    """A black picture with coloured boxes (left, top, right, bottom)."""
+    image = Image.new("RGB", (64, 64))
+    for colour, box in squares:
+        red, green, blue = (int(255 * value) for value in COLOURS[colour])
+        image.paste((red, green, blue), box)
+    image.save(path)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +49,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
 
 @pytest.fixture(scope="module")
 def results(cases: Cases) -> Results:
-    return localise(pair(), cases, typical=cases.images, attributions=METHODS, removal=Black(), untrained=None, num_shown=2)
+    return localise(encoder(), cases, typical=cases.images, attributions=METHODS, removal=Black(), untrained=None, num_shown=2)
 
 
 def test_cases_name_one_object_another_and_one_that_is_not_there(cases: Cases) -> None:
@@ -75,12 +84,12 @@ def test_maps_towards_other_texts_differ_and_absent_objects_do_not_light_up(resu
 
 
 def test_numbers_are_those_of_the_explainer_and_the_paper_s_target(cases: Cases, results: Results) -> None:
-    encoder = pair()
-    assert encoder.text is not None
-    foil = encoder.text.encode(cases.vocabulary)
+    own = encoder()
+    assert own.text is not None
+    foil = own.text.encode(cases.vocabulary)
     for n in (0, 3):
-        target = cocoa(encoder.text.encode([cases.texts[n]]), foil[[k for k, v in enumerate(cases.vocabulary) if v != cases.texts[n]]])
-        maps = Explainer(encoder, attributions={"ig": METHODS["integrated_gradients"]}, removal=Black()).explain(
+        target = cocoa(own.text.encode([cases.texts[n]]), foil[[k for k, v in enumerate(cases.vocabulary) if v != cases.texts[n]]])
+        maps = Explainer(own, attributions={"ig": METHODS["integrated_gradients"]}, removal=Black()).explain(
             cases.images[n : n + 1].float() / 255, target
         )
         expected = measure_placement(maps.attributions["ig"][0], cases.masks[n : n + 1])
@@ -89,7 +98,7 @@ def test_numbers_are_those_of_the_explainer_and_the_paper_s_target(cases: Cases,
 
 
 def test_the_untrained_control_and_a_table_of_everything(cases: Cases, results: Results) -> None:
-    both = localise(pair(), cases, typical=cases.images, attributions=METHODS, removal=Black(), untrained=pair())
+    both = localise(encoder(), cases, typical=cases.images, attributions=METHODS, removal=Black(), untrained=encoder())
     torch.testing.assert_close(both.placed["rise", "untrained"], both.placed["rise", "cocoa"])
     page = markdown(both, title="Colours", facts=["A fact."])
     for words in ("larger on named", "smooth random", "untrained", "centre box", "nonsense", "A fact."):
@@ -101,7 +110,7 @@ def test_the_untrained_control_and_a_table_of_everything(cases: Cases, results: 
 
 def test_an_encoder_without_texts_and_data_without_names_are_refused(cases: Cases, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no text side"):
-        ask(FrozenEncoder(MeanColour()), cases, cases.images)
+        ask(encoder(with_texts=False), cases, cases.images)
     paint(tmp_path / "one.png", ("red", (0, 0, 9, 9)))
     (tmp_path / "objects.csv").write_text("picture,text,box\none.png,red,0 0 9 9\n")
     with pytest.raises(DataError, match="at least two"):

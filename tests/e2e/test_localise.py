@@ -1,0 +1,85 @@
+"""``python -m cocoa_pl.localise``: on a run of the image-text method, on annotated pictures, and on everything that is wrong."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cocoa_pl.config import load_config, read_yaml
+from cocoa_pl.errors import CocoaError
+from cocoa_pl.localise.command import parse_localise
+from cocoa_pl.localise.study import study
+from cocoa_pl.runs import train
+
+CONFIG = Path(__file__).parents[2] / "configs" / "clip_scenes.yaml"
+SMALL = (
+    "data.num_train=64", "data.num_val=24", "data.batch_size=32", "model.width=8", "model.text_width=16", "trainer.epochs=1",
+    "explain.num_masks=16", "explain.num_steps=2", "explain.foil_size=10", "trainer.accelerator=cpu", "trainer.progress_bar=false",
+    "explain.enabled=false",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the shipped config, smaller."""
+    root = tmp_path_factory.mktemp("runs")
+    train(load_config(read_yaml(CONFIG), overrides=[*SMALL, f"run.root={root}"]))
+    return root / "clip_scenes"
+
+
+def test_a_run_is_measured_on_its_own_pictures(run: Path, tmp_path: Path) -> None:
+    results = study(parse_localise(["--ckpt", str(run), "--num", "6", "--shown", "2", "--out", str(tmp_path / "out")]))
+    page = (tmp_path / "out" / "localisation.md").read_text()
+    assert "clip_scenes, epoch 1" in page
+    assert "6 pictures" in page
+    with (tmp_path / "out" / "localisation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["target"] for row in rows if row["method"] == "rise"} == {
+        "cocoa", "corpus", "contrastive_label_free", "label_free", "untrained",
+    }  # fmt: skip
+    assert len(rows) == 6 * len(results.placed)
+    for method in ("rise", "integrated_gradients"):
+        with Image.open(tmp_path / "out" / f"{method}.png") as picture:
+            assert picture.width > 500
+    again = study(parse_localise(["--ckpt", str(run), "--num", "6", "--shown", "0", "--out", str(tmp_path / "again")]))
+    assert all(
+        again.placed[key][name].equal(values) for key, own in results.placed.items() for name, values in own.items() if key[1] == "cocoa"
+    )
+    assert not list((tmp_path / "again").glob("*.png"))
+
+
+def test_annotated_pictures_are_asked_of_a_run(run: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (80, 40), (250, 10, 10)).save(tmp_path / "a.png")
+    (tmp_path / "objects.csv").write_text("picture,text,box\na.png,red seven,30 5 50 30\n")
+    results = study(
+        parse_localise(
+            ["--ckpt", str(run), "--annotations", str(tmp_path / "objects.csv"), "--template", "a photo of a {}", "--foil-text", "cifar100",
+             "blue two", "--out", str(tmp_path / "out")]
+        )
+    )  # fmt: skip
+    assert len(results.scores["named"]) == 1
+    assert "the 102 texts" in (tmp_path / "out" / "localisation.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "which encoder"),
+        (["--ckpt", "none.ckpt"], "no such checkpoint"),
+        (["--encoder", "open_clip:ViT-B-32"], "give a table"),
+        (["--ckpt", "RUN", "--template", "a {}"], "goes with --annotations"),
+        (["--ckpt", "RUN", "--annotations", "x.csv", "--template", "a photo"], "must have one {}"),
+        (["--ckpt", "RUN", "--annotations", "none.csv"], "no such file"),
+        (["--ckpt", "RUN", "--num", "0"], "must be a whole number from 1"),
+        (["--ckpt", "RUN", "explain.num_mask=3"], "explain.num_masks"),
+        (["--ckpt", "RUN", "explain.space=reps"], "has no text side"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(run: Path, tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(CocoaError) as error:
+        study(parse_localise([str(run) if word == "RUN" else word for word in [*words, "--out", str(tmp_path / "out")]]))
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()
