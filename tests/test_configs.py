@@ -117,8 +117,10 @@ def test_builds_data_views_and_explain_set(small: Config) -> None:
     on_device = datamodule.views is not None
     assert on_device == splits.in_memory
     batch = next(iter(datamodule.train_dataloader()))
+    reads = small.model.method == "image_text"  # one view and a caption
     views = datamodule.on_after_batch_transfer(batch, 0).views
-    assert [tuple(view.shape) for view in views] == [(4, 3, splits.image_size, splits.image_size)] * 2
+    assert [tuple(view.shape) for view in views] == [(4, 3, splits.image_size, splits.image_size)] * (1 if reads else 2)
+    assert (batch.tokens is not None) == reads
     assert all(float(view.min()) >= 0 and float(view.max()) <= 1 for view in views)
     assert build_views(small, splits.image_size).is_seen("flip") == (small.augment.flip > 0)
     monitor = build_monitor(small, build_explain_set(small, splits))
