@@ -11,7 +11,7 @@ import pytest
 from cocoa_pl.asking.specs import Spec
 from cocoa_pl.cli import Request, parse_explain
 from cocoa_pl.config import option_names
-from cocoa_pl.errors import CheckpointError, ConfigError
+from cocoa_pl.errors import CheckpointError, ConfigError, DataError
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +88,91 @@ class TestQuestions:
             Spec("photos", "pictures", ("photos",)),
         )
         assert request.foil == Spec("foil + val 4-9", "pictures", ("foil", "val:4-9"))
+
+
+class TestWords:
+    """What is asked in words; what each word means is tested in tests/texts."""
+
+    def test_corpora_foil_templates_and_bank(self) -> None:
+        request = parse_explain(
+            ["--ckpt", "run/last.ckpt", "--corpus-text", "a photo of a {cat}", "pet=dog", "--foil-text", "cifar100",
+             "an empty room with no one", "--template", "a {} in the rain", "--concepts", "cifar100", "--top", "7", "--words"]
+        )  # fmt: skip
+        cat, pet = request.text_corpora
+        assert (cat.name, cat.templates) == ("cat", ("a photo of a {}",))
+        assert (pet.name, pet.prompts) == ("pet", ("a dog in the rain",))
+        assert request.text_foil is not None
+        assert (len(request.text_foil.concepts), request.text_foil.sentences) == (100, ("an empty room with no one",))
+        assert request.concepts is not None
+        assert (len(request.concepts.concepts), request.top, request.words) == (100, 7, True)
+        assert request.concepts.templates == request.templates == ("a {} in the rain",)
+        assert request.asks
+        assert request.asks_in_words
+
+    @pytest.mark.parametrize("words", ["--corpus-text cat dog", "--foil-text cifar100", "--concepts cifar100"])
+    def test_each_alone_asks_in_words(self, words: str) -> None:
+        request = parsed(f"--ckpt run {words}")
+        assert request.asks_in_words
+        assert request.checkpoints == (Path("run/last.ckpt"),)
+
+    def test_options_among_texts_are_taken_out_and_texts_that_look_like_one_stay(self) -> None:
+        request = parse_explain(
+            [
+                "--ckpt",
+                "run",
+                "--corpus-text",
+                "cat",
+                "explain.num_masks=8",
+                "dog",
+                "--foil-text",
+                "St. Peter's dome = a church by the river",
+            ]
+        )
+        assert request.overrides == ("explain.num_masks=8",)
+        assert [corpus.name for corpus in request.text_corpora] == ["cat", "dog"]
+        assert request.text_foil is not None
+        assert len(request.text_foil.sentences) == 1
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("--corpus-text cat", "--foil-text: what is 'cat' contrasted with"),
+            ("--corpus-text cat --foil-text cat kitten", "--foil-text: the foil of 'cat' is emptied"),
+            ("--corpus-text cat --foil-text dog --foil none", "--foil none: contradicts --foil-text"),
+            ("--template photos --corpus self", "--template: puts concepts in sentences"),
+            ("--template a{} --input photos", "--template: puts concepts in sentences"),
+            ("--top 3 --corpus-text cat dog", "--top: is of a bank of concepts"),
+            ("--top 3 --concepts cat dog", "--top 3: must be at most 2"),
+            ("--top 0 --concepts cat dog", "--top 0: must be a whole number from 1"),
+            ("--top many --concepts cat dog", "--top many: must be a whole number from 1"),
+            (f"--top {'9' * 5000} --concepts cat dog", "must be a whole number from 1"),
+            ("--words --concepts cat dog", "--words: are those of the texts asked about"),
+            ("--words --corpus self", "--words: are those of the texts asked about"),
+            ("--concepts cat dog --foil-text bird", "--foil-text: concepts of --concepts are contrasted with one another"),
+            ("--concepts cat dog --foil photos", "--foil: concepts of --concepts are contrasted with one another"),
+            ("--corpus cat=photos --corpus-text cat dog", "--corpus-text: 'cat' is what a target of --corpus is called too"),
+            ("--corpus concept=photos --concepts cat dog --corpus-text x=cat x=dog", "both are called 'x'"),
+            ("--concepts cifar10", "did you mean 'cifar100'"),
+            ("--concepts cat", "--concepts: has 1 concepts"),
+            ("--foil-text @gone.txt --corpus-text cat", "--foil-text @gone.txt: no such file"),
+        ],
+    )
+    def test_what_contradicts_itself(self, words: str, said: str) -> None:
+        with pytest.raises((ConfigError, DataError), match=re.escape(said)):
+            parsed(f"--ckpt run {words}")
+
+    @pytest.mark.parametrize("words", [["cat", " "], ["a photo of a {cat} and a {dog}"], ["a {} b"], ["a\x07bell is ringing"]])
+    def test_no_texts(self, words: list[str]) -> None:
+        with pytest.raises(ConfigError, match=r"^--corpus-text "):
+            parse_explain(["--ckpt", "run", "--corpus-text", *words, "--foil-text", "dog"])
+
+    def test_names_of_a_foil_need_a_place_in_the_text(self) -> None:
+        with pytest.raises(ConfigError, match="mark its concept by braces"):
+            parse_explain(["--ckpt", "run", "--corpus-text", "a cat that sleeps on a sofa", "--foil-text", "cifar100"])
+
+    def test_the_place_of_a_concept_is_no_name(self) -> None:
+        with pytest.raises(ConfigError, match="--concepts: 'concept 2' is what a target of --corpus is called too"):
+            parse_explain(["--ckpt", "run", "--corpus", "concept 2=photos", "--concepts", "cifar100"])
 
 
 class TestOptionsOfTheConfig:
@@ -187,8 +272,8 @@ class TestValues:
         assert parsed("--ckpt run --untrained").untrained
 
     @pytest.mark.parametrize(
-        "option", ["ckpt", "input", "corpus", "foil", "encoder", "against", "against-encoder", "out", "budget", "box", "image-size", "mean",
-                   "std", "cache"],
+        "option", ["ckpt", "input", "corpus", "foil", "corpus-text", "foil-text", "template", "concepts", "top", "encoder", "against",
+                   "against-encoder", "out", "budget", "box", "image-size", "mean", "std", "cache"],
     )  # fmt: skip
     def test_no_word_may_be_empty(self, option: str) -> None:
         with pytest.raises(ConfigError, match=f"^--{option} '': is empty$"):
@@ -199,7 +284,10 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         parse_explain(["--help"])
     text = capsys.readouterr().out
-    renamed = {"checkpoints": "ckpt", "inputs": "input", "corpora": "corpus", "quantile": "box"}
+    renamed = {
+        "checkpoints": "ckpt", "inputs": "input", "corpora": "corpus", "quantile": "box", "text_corpora": "corpus-text",
+        "text_foil": "foil-text", "templates": "template",
+    }  # fmt: skip
     derived = {"series", "overrides"}
     for field in fields(Request):
         if field.name not in derived:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.asking.agreeing import agreement_rows, text_rows
 from cocoa_pl.asking.question import Asked, Directed, directed
 from cocoa_pl.augmentations.held_out import VIEWS, make_view
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
-from cocoa_pl.metrics.boxes import best_box, otsu_threshold
+from cocoa_pl.metrics.boxes import boxes_of_masks
 from cocoa_pl.metrics.drift import signal_share
+from cocoa_pl.metrics.masks import largest_component, map_mask
 from cocoa_pl.monitor.budget import Stopwatch
 from cocoa_pl.monitor.explaining import Explained, explain_with_noise
 from cocoa_pl.monitor.measuring import control_grid, measure_areas
@@ -77,6 +79,7 @@ class Answering:
             ``reliability/``, ``standard_error/``, ``insertion_auc/``, ``deletion_auc/``, ``gap/``, ``mask_share/<trace>``, ``box/<trace>``
             (4,); ``score/``, ``score_error/``, ``auroc/``, ``auroc_error/``, ``gap_random/<suffix>``. With draws also ``draw/``,
             ``monte_carlo/``, ``references/`` and ``spread/<trace>``, and for methods that know them ``dims/`` and ``num_samples/<method>``.
+            Of targets of text also what ``asking.agreeing`` says.
 
         Raises:
             DataError: the encoder cannot take the pictures.
@@ -92,7 +95,9 @@ class Answering:
             "picture": ids.repeat(len(self.views)), "view": view,
             "image": (images * 255).round().byte().permute(0, 2, 3, 1),
         }  # fmt: skip
-        out |= self._numbers(images, normalize(reps), whole, explained)
+        unit = normalize(reps)
+        out |= self._numbers(images, unit, whole, explained) | text_rows(whole, unit)
+        out |= agreement_rows(whole, unit, explained, methods=self.attributions, num=num)
         for trace in self.traces:
             boxes, shares = boxes_and_shares(explained.rows[f"map/{trace}"], self.quantile)
             out |= {f"box/{trace}": boxes, f"mask_share/{trace}": shares} | self._map(trace, explained)
@@ -112,8 +117,8 @@ class Answering:
     def _explain(self, images: Tensor, rows: Tensor, whole: Directed, team: Team) -> Explained:
         explainer = Explainer(self.encoder, attributions=self.attributions, removal=self.removal, chunk_size=self.chunk_size)
         return explain_with_noise(
-            explainer, images, rows=rows, originals=torch.arange(len(images)), num_originals=0, reference=whole, previous={},
-            seed=self.seed, stopwatch=Stopwatch(), team=team,
+            explainer, images, rows=rows, originals=torch.arange(len(images)), num_originals=_A_VIEW, reference=whole,
+            previous={}, seed=self.seed, stopwatch=Stopwatch(), team=team, absent=whole.hidden(),
         )  # fmt: skip
 
     def _numbers(self, images: Tensor, unit: Tensor, whole: Directed, explained: Explained) -> Rows:
@@ -142,20 +147,7 @@ class Answering:
         return out | {f"{name}/{trace}": values for name, values in kept.items() if self.keep_draws or name == "map"}
 
 
-def mask_of(maps: Tensor, quantile: float | None) -> Tensor:
-    """(n, H, W) bool: what of the positive part of each map exceeds Otsu's threshold, or reaches a quantile of it.
-
-    The positive part is what raises the score; a strong negative place must not make a mask of everything else. A map without a positive
-    value has no mask.
-    """
-    maps = maps.clamp_min(0)
-    flat = maps.flatten(1)
-    above = flat > otsu_threshold(maps)[:, None] if quantile is None else flat >= torch.quantile(flat, quantile, dim=1, keepdim=True)
-    return (above & (flat.amax(1) > flat.amin(1))[:, None]).view(maps.shape)
-
-
 def boxes_and_shares(maps: Tensor, quantile: float | None) -> tuple[Tensor, Tensor]:
     """Boxes (n, 4) around the largest parts of masks, NaN of none, and the shares (n,) of the pictures that the masks take."""
-    masks = mask_of(maps, quantile)
-    boxes = best_box(maps.clamp_min(0), quantile=quantile).where(masks.flatten(1).any(1)[:, None], torch.nan)
-    return boxes, masks.float().mean((1, 2))
+    masks = map_mask(maps, quantile=quantile)
+    return boxes_of_masks(largest_component(masks)), masks.float().mean((1, 2))

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cocoa_pl.asking.agreeing import WITH_ABSENT, WITH_NONSENSE, WITH_PRESENT
 from cocoa_pl.asking.parts import Parts
 from cocoa_pl.asking.separation import is_unreliable
 from cocoa_pl.metrics.drift import Change, NoisyMaps, change
+from cocoa_pl.metrics.prompts import TOO_ALIKE
 from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.monitor.look import suffix_of
 from cocoa_pl.monitor.noise import noisy_maps
@@ -23,6 +25,7 @@ from cocoa_pl.viz import robust_scale
 
 OF_TRACE = ("reliability", "standard_error", "insertion_auc", "deletion_auc", "gap", "mask_share")
 OF_TARGET = ("score", "score_error", "auroc", "auroc_error", "gap_random")
+OF_TEXT = ("rank", WITH_NONSENSE)
 BOX = ("box_left", "box_top", "box_right", "box_bottom")
 DRIFT = {
     "drift": "drift", "drift_corrected": "corrected", "drift_low": "low", "drift_high": "high", "drift_noise": "noise",
@@ -30,6 +33,7 @@ DRIFT = {
 }  # fmt: skip
 _PIXELS_COMPARED = 2**22  # at once: as many maps as fit, for the share of their noise is found from all of them
 _PIXELS_OF_SCALE = 2**22
+_OF_WARNINGS = ("missing", WITH_ABSENT, WITH_PRESENT)  # told in words alone
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,18 @@ class Numbers:
     flags: NDArray[np.str_]  # (F, T, E, V)
     scales: dict[str, float]
     finished: NDArray[np.bool_]  # (E,)
+    labels: NDArray[np.int64]  # (F, T, E, V), which concept a target is; -1 where the target says it
+    words: dict[str, NDArray[np.float64]]  # trace to (F, E, V, W)
+    alike: dict[str, NDArray[np.float64]]  # (F, T, E, V), agreement with maps of other texts
+    is_there: NDArray[np.bool_]  # (F, T, E, V), unless what a text names is probably not in the picture
 
 
 def gather_numbers(layout: Layout) -> Numbers:
     """Read every part once, and once more where frames are compared."""
     shape = (layout.num_frames, len(layout.traces), layout.num_pictures, layout.num_views)
-    names = [*OF_TARGET, *OF_TRACE, *BOX, *(DRIFT if layout.num_frames > 1 else [])]
+    names = [*OF_TARGET, *OF_TRACE, *BOX, *OF_TEXT, *_OF_WARNINGS, *(DRIFT if layout.num_frames > 1 else [])]
     columns = {name: np.full(shape, np.nan) for name in names}
+    labels, words = np.full(shape, -1), dict[str, NDArray[np.float64]]()
     flat, finished = np.zeros(shape, dtype=bool), np.zeros(layout.num_pictures, dtype=bool)
     samples: dict[str, list[NDArray[np.float32]]] = {trace: [] for trace in layout.traces}
     for frame in range(layout.num_frames):
@@ -82,11 +91,22 @@ def gather_numbers(layout: Layout) -> Numbers:
                 _fill({name: column[frame, t] for name, column in columns.items()}, where, rows, trace)
                 maps = rows[f"map/{trace}"]
                 flat[frame, t][where] = (maps.flatten(1).abs().amax(1) <= FLAT).numpy()
+                suffix = suffix_of(trace)
+                if f"label/{suffix}" in rows:
+                    labels[frame, t][where] = rows[f"label/{suffix}"].numpy()
+                if (own := rows.get(f"words/{suffix}")) is not None:
+                    words.setdefault(trace, np.full((shape[0], *shape[2:], own.shape[1]), np.nan))[frame][where] = own.numpy()
                 samples[trace].append(maps.flatten()[:: _stride(layout, maps)].numpy())
     if layout.num_frames > 1 and layout.blocks:
         _compare(layout, columns)
+        other = labels != np.roll(labels, 1, axis=0)
+        for name in DRIFT:
+            columns[name][other] = np.nan  # maps of different concepts have not changed into each other
     scales = {trace: robust_scale(np.concatenate(own)) if own else 0.0 for trace, own in samples.items()}
-    return Numbers(columns, _flags(layout, columns, flat), scales, finished)
+    flags, told = _flags(layout, columns, flat), {name: columns.pop(name) for name in _OF_WARNINGS}
+    alike = {WITH_NONSENSE: columns[WITH_NONSENSE], **{name: told[name] for name in (WITH_ABSENT, WITH_PRESENT)}}
+    known = {name: column for name, column in columns.items() if name not in OF_TEXT or not np.isnan(column).all()}
+    return Numbers(known, flags, scales, finished, labels, words, alike, told["missing"] != 1)
 
 
 def _fill(columns: dict[str, NDArray[np.float64]], where: tuple[NDArray[np.int64], NDArray[np.int64]], rows: Rows, trace: str) -> None:
@@ -95,6 +115,10 @@ def _fill(columns: dict[str, NDArray[np.float64]], where: tuple[NDArray[np.int64
         columns[name][where] = rows[f"{name}/{trace}"].numpy()
     for name in OF_TARGET:
         columns[name][where] = rows[f"{name}/{suffix_of(trace)}"].numpy()
+    for name in (*OF_TEXT, *_OF_WARNINGS):
+        for key in (f"{name}/{trace}", f"{name}/{suffix_of(trace)}"):
+            if key in rows:
+                columns[name][where] = rows[key].numpy()
     for side, values in zip(BOX, rows[f"box/{trace}"].T, strict=True):
         columns[side][where] = values.numpy()
 
@@ -163,6 +187,8 @@ def _flags(layout: Layout, columns: dict[str, NDArray[np.float64]], flat: NDArra
             "collapsed": collapsed,
             "flat": flat,
             "unreliable target": is_unreliable(columns["auroc"], columns["auroc_error"]),
+            "not in the picture?": columns["missing"] == 1,
+            "same for any text": columns[WITH_NONSENSE] > TOO_ALIKE,
             "noisy": columns["reliability"] < NOISY,
         }
         if layout.num_frames > 2:  # of two encoders a difference is the answer, not a warning

@@ -1,4 +1,4 @@
-"""Which pictures the question is made of: corpora and foil, chosen once, for whatever encoder is asked.
+"""What the question is made of: pictures of corpora and foil, and texts beside them, chosen once, for whatever encoder is asked.
 
 Draws are functions of the seed. Where there are pictures enough, some are kept apart to measure with, so that no map is judged by the
 pictures that made it.
@@ -7,12 +7,13 @@ pictures that made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocoa_pl.asking.cache import load_reps
 from cocoa_pl.asking.picks import Pick, drawn, readable, without
 from cocoa_pl.asking.specs import Spec
+from cocoa_pl.asking.texts import NO_TEXTS, ChosenTexts, TextPick, TextQuestion, choose_texts, named_corpus, pick_texts
 from cocoa_pl.data.corpora import by_class
 from cocoa_pl.data.inputs import PictureSource, content_digest
 from cocoa_pl.data.joined import JoinedSource
@@ -41,6 +42,7 @@ class ChosenTarget:
         foil: its foil; None for none.
         num: neighbours or clusters.
         others: whether clusters are contrasted with one another, for nobody named a foil.
+        texts: texts of its foil; None for none.
     """
 
     name: str
@@ -49,32 +51,36 @@ class ChosenTarget:
     foil: Pick | None
     num: int = 0
     others: bool = False
+    texts: TextPick | None = None
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A question, in pictures.
+    """A question, in pictures and texts.
 
     Attributes:
-        targets: what is asked.
+        targets: what is asked by pictures.
         foil: pictures of the foil, for the health of representations and for removals that draw from images; None without a foil.
         warnings: whole sentences.
+        texts: what is asked by texts.
     """
 
     targets: tuple[ChosenTarget, ...]
     foil: Pick | None
     warnings: tuple[str, ...]
+    texts: ChosenTexts = field(default_factory=ChosenTexts)
 
 
 def choose(
     corpora: Sequence[Spec], foil: Spec | None, *, load: Load, splits: Callable[[], Splits] | None, inputs: PictureSource, seed: int,
-    corpus_size: int, foil_size: int, skip_unreadable: bool = False,
+    corpus_size: int, foil_size: int, skip_unreadable: bool = False, texts: TextQuestion = NO_TEXTS,
 ) -> Chosen:  # fmt: skip
-    """Find and draw the pictures of a question.
+    """Find and draw the pictures and texts of a question.
 
     Args:
         corpora: as ``specs.parse_corpora`` gives them.
-        foil: as ``specs.parse_foil`` gives it; None: training images where there is a data set, else the other corpora, else the inputs.
+        foil: as ``specs.parse_foil`` gives it; None: the texts of the foil alone, without those training images where there is a data set,
+            else the other corpora, else the inputs.
         load: opens pictures.
         splits: the data set, made when it is first needed; None where there is none.
         inputs: the pictures to explain.
@@ -82,19 +88,22 @@ def choose(
         corpus_size: images of a class.
         foil_size: most pictures of the foil; a third as many others measure.
         skip_unreadable: leave out pictures that cannot be read, with a sentence.
+        texts: what is asked in words; a foil of texts is one of pictures too.
 
     Raises:
         DataError: pictures that are not there or cannot be used, a class that does not exist.
         ConfigError: nothing to make the foil of; options that contradict each other.
     """
-    chooser = _Chooser(load, splits, inputs, seed, corpus_size, foil_size, skip_unreadable, [])
+    chooser = _Chooser(load, splits, inputs, seed, corpus_size, foil_size, skip_unreadable, texts, [])
     picked = {spec.name: chooser.pick(spec, "--corpus", corpus_size) for spec in corpora}
     shared = {spec.name: picked[spec.name] for spec in corpora if spec.kind in ("pictures", "class", "reps")}
-    whole = chooser.foil(foil, list(shared.values()))
+    whole = chooser.foil(foil, list(shared.values())) if foil is not None or (corpora and texts.foil is None) else None
     targets = [chooser.target(spec, picked[spec.name], whole, foil, shared) for spec in corpora]
-    first = next((target.foil for target in targets if target.foil is not None), None)
-    said = [*chooser.said, *chooser.own_corpus(shared), *(sentence for target in targets for sentence in _small(target))]
-    return Chosen(tuple(targets), first, tuple(dict.fromkeys(said)))
+    asked = choose_texts(texts, pictures=whole if foil is not None else None, none=foil is not None and foil.kind == "none", seed=seed)
+    foils = (*(target.foil for target in targets), *(text.pictures for text in asked.targets))
+    first = next((pick for pick in foils if pick is not None), None)
+    said = [*chooser.said, *asked.notices, *chooser.own_corpus(shared), *(sentence for target in targets for sentence in _small(target))]
+    return Chosen(tuple(targets), first, tuple(dict.fromkeys(said)), asked)
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ class _Chooser:
     corpus_size: int
     foil_size: int
     skip_unreadable: bool
+    texts: TextQuestion
     said: list[str]
 
     def pick(self, spec: Spec, what: str, size: int) -> Pick | None:
@@ -136,17 +146,20 @@ class _Chooser:
 
     def target(self, spec: Spec, own: Pick | None, whole: Pick | None, foil: Spec | None, shared: dict[str, Pick | None]) -> ChosenTarget:
         """A target with its foil and, of neighbours and clusters, its pool."""
-        against = whole
-        if against is None and foil is None and spec.kind != "clusters":
+        against, texts, named = whole, None, foil is not None or self.texts.foil is not None
+        if self.texts.foil is not None:
+            texts, said = pick_texts(named_corpus(spec.name, self.texts.templates), self.texts.foil, seed=self.seed)
+            self.said.extend(said)
+        if against is None and not named and spec.kind != "clusters":
             against = self._default_foil(spec, shared)
         if spec.kind in ("neighbours", "clusters") and own is None:
             own = against if against is not None and against.source is not None else self._inputs()
         if spec.kind in ("neighbours", "clusters") and own is not None and spec.num >= len(own):
             raise DataError(f"--corpus {spec.kind}:{spec.num}: {own.words} are {len(own)}; name more pictures: {spec.kind}:K:FOLDER")
-        others = spec.kind == "clusters" and ((foil is None and against is None) or against is own)
+        others = spec.kind == "clusters" and ((not named and against is None) or (against is own and texts is None))
         if others and spec.num == 1:
             raise ConfigError("--corpus clusters:1: one cluster has no others to be compared with; ask for more, or name a --foil")
-        return ChosenTarget(spec.name, spec.kind, own, None if others else against, spec.num, others)
+        return ChosenTarget(spec.name, spec.kind, own, None if others else against, spec.num, others, texts)
 
     def own_corpus(self, shared: dict[str, Pick | None]) -> list[str]:
         """Sentences on explained pictures that are in a corpus, which makes their scores high."""
@@ -225,7 +238,7 @@ def _small(target: ChosenTarget) -> list[str]:
     if target.kind in ("pictures", "class", "reps") and target.corpus is not None and len(target.corpus) < 20:
         num = f"{len(target.corpus)} pictures" if len(target.corpus) > 1 else "one picture"
         said.append(f"The corpus {target.name} has {num}; maps are found to be stable from about 20 on.")
-    if target.foil is not None and len(target.foil) < 50:
+    if target.foil is not None and target.texts is None and len(target.foil) < 50:
         said.append(
             f"The foil of {target.name} has {len(target.foil)} pictures; their mean is a poor typical picture. The paper takes 1500."
         )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.asking.choosing import Chosen, ChosenTarget
+from cocoa_pl.asking.encoding_texts import Foils, RepsOf, TextReps, contrast, count, encode_texts, parted
 from cocoa_pl.asking.picks import Pick
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.data.corpora import clusters
@@ -16,6 +17,7 @@ from cocoa_pl.data.source import Source
 from cocoa_pl.errors import DataError, DivergedError
 from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.targets import normalize
+from cocoa_pl.text_encoding import FrozenTextEncoder
 
 _FEWEST_HEALTH = 8  # representations from which health can be told
 _NAMED = 3
@@ -41,18 +43,21 @@ class Encoded:
     health: tuple[float, float]
 
 
-def encode_question(chosen: Chosen, encode: Encode, *, dim: int, seed: int, device: torch.device) -> Encoded:
-    """Encode corpora and foils; each set of pictures once.
+def encode_question(
+    chosen: Chosen, encode: Encode, *, dim: int, seed: int, device: torch.device, text: FrozenTextEncoder | None = None
+) -> Encoded:  # fmt: skip
+    """Encode corpora and foils; each set of pictures and each text once.
 
     Args:
-        chosen: the pictures.
+        chosen: the pictures and texts.
         encode: the encoder, with whatever cache.
         dim: D of its representations.
         seed: of the clusters.
         device: where the representations are wanted.
+        text: the encoder of texts; where no text is asked about, none is needed.
 
     Raises:
-        DataError: representations of another length than this encoder's, or fewer groups than clusters asked for.
+        DataError: representations of another length than this encoder's, fewer groups than clusters asked for, or a text that is too long.
         DivergedError: representations that are not finite.
     """
     known: dict[int, Tensor] = {}
@@ -71,51 +76,45 @@ def encode_question(chosen: Chosen, encode: Encode, *, dim: int, seed: int, devi
             known[id(pick)] = normalize(made.float())
         return known[id(pick)]
 
+    text_reps = None if text is None else TextReps(text, dim=dim, device=device)
     asked: list[Asked] = []
     facts: list[str] = []
     for target in chosen.targets:
-        made, said = _targets(target, reps_of, seed=seed)
+        made, said = _targets(target, reps_of, text_reps, seed=seed)
         asked += made
         facts += said
-    judged = reps_of(chosen.foil) if chosen.foil is not None else torch.cat([reps_of(target.corpus) for target in chosen.targets])
+    if not chosen.texts.is_empty:
+        assert text_reps is not None  # refused where the encoder was opened
+        made, said = encode_texts(chosen.texts, reps_of, text_reps)
+        asked += made
+        facts += said
+    judged = reps_of(chosen.foil) if chosen.foil is not None else torch.cat([reps_of(None), *(reps_of(t.corpus) for t in chosen.targets)])
     enough = len(judged) >= _FEWEST_HEALTH
     return Encoded(tuple(asked), tuple(facts), (collapse_level(judged), effective_rank(judged)) if enough else (float("nan"),) * 2)
 
 
-def _targets(target: ChosenTarget, reps_of: Callable[[Pick | None], Tensor], *, seed: int) -> tuple[list[Asked], list[str]]:
-    corpus, foil = reps_of(target.corpus), reps_of(target.foil)
-    foils = _parted(foil, target.foil)
-    beyond = ", without a foil" if target.foil is None else f", beyond that to {_count(len(foils[0]))} ({target.foil.words})"
+def _targets(target: ChosenTarget, reps_of: RepsOf, text_reps: TextReps | None, *, seed: int) -> tuple[list[Asked], list[str]]:
+    corpus = reps_of(target.corpus)
+    foils, beyond = contrast(target.foil, target.texts, reps_of, text_reps)
     if target.kind == "self":
         return [Asked(target.name, "self", corpus, corpus, *foils)], [f"Likeness to the picture itself{beyond}."]
     assert target.corpus is not None
     if target.kind == "neighbours":
         sentence = (
-            f"{target.name}: likeness to the {target.num} nearest of {_count(len(corpus))} ({target.corpus.words}){beyond}. {_CIRCULAR}"
+            f"{target.name}: likeness to the {target.num} nearest of {count(len(corpus))} ({target.corpus.words}){beyond}. {_CIRCULAR}"
         )
         return [Asked(target.name, "neighbours", corpus, corpus, *foils, num=target.num)], [sentence]
     if target.kind == "clusters":
         return _clustered(target, corpus, None if target.others else foils, beyond, seed=seed)
-    parts, apart = _parted(corpus, target.corpus), target.corpus.num_measuring
+    parts, apart = parted(corpus, target.corpus), target.corpus.num_measuring
     measure = f"{apart} more measure insertion and deletion" if apart else "too few for others to measure insertion and deletion"
     return [Asked(target.name, "shared", *parts, *foils)], [
-        f"{target.name}: likeness to {_count(len(parts[0]))} ({target.corpus.words}; {measure}){beyond}."
+        f"{target.name}: likeness to {count(len(parts[0]))} ({target.corpus.words}; {measure}){beyond}."
     ]
 
 
-def _count(num: int) -> str:
-    return "one picture" if num == 1 else f"{num} pictures"
-
-
-def _parted(reps: Tensor, pick: Pick | None) -> tuple[Tensor, Tensor]:
-    """What explains and what measures; the same where there are too few."""
-    if pick is None or not pick.num_measuring:
-        return reps, reps
-    return reps[: -pick.num_measuring], reps[-pick.num_measuring :]
-
-
 def _clustered(
-    target: ChosenTarget, pool: Tensor, foils: tuple[Tensor, Tensor] | None, beyond: str, *, seed: int
+    target: ChosenTarget, pool: Tensor, foils: Foils | None, beyond: str, *, seed: int
 ) -> tuple[list[Asked], list[str]]:  # fmt: skip
     """A target for every cluster of the pool, contrasted with the foil or else with the other clusters. Every third picture measures."""
     assert target.corpus is not None
@@ -132,8 +131,8 @@ def _clustered(
             if source is None
             else "; nearest to its centre: " + ", ".join(source.name(target.corpus.ids[i]) for i in ids[:_NAMED].tolist())
         )
-        contrast = beyond if foils is not None else f", beyond that to the other clusters ({_count(len(others))})"
-        facts.append(f"{name}: likeness to {len(own)} of {_count(len(pool))} ({target.corpus.words}{near}){contrast}.")
+        contrast = beyond if foils is not None else f", beyond that to the other clusters ({count(len(others))})"
+        facts.append(f"{name}: likeness to {len(own)} of {count(len(pool))} ({target.corpus.words}{near}){contrast}.")
     return asked, [*facts, _CIRCULAR]
 
 

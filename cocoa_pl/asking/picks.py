@@ -12,7 +12,8 @@ from cocoa_pl.data.inputs import content_digest
 from cocoa_pl.data.source import Source
 from cocoa_pl.errors import DataError
 
-_ENOUGH = 12  # pictures of which some can be kept apart
+ENOUGH = 12
+"""Pictures of which some can be kept apart."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Pick:
     @property
     def num_measuring(self) -> int:
         """Pictures kept apart to measure with; 0 where there are too few."""
-        return len(self) // self.apart if len(self) >= _ENOUGH else 0
+        return len(self) // self.apart if len(self) >= ENOUGH else 0
 
     def digests(self) -> set[str]:
         """What identifies the pictures' content; empty for representations."""

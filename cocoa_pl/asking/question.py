@@ -1,10 +1,12 @@
 """A question put to one encoder: directions of the explicands' scores, draws of their errors, and how far each can be trusted.
 
 Every target is a direction d, a mean over a corpus minus a mean over a foil, of unit representations (COCOA, Lin et al., ICLR 2023). A
-corpus is common to all explicands, or is each explicand's own: the explicand itself (contrastive label-free) or its nearest neighbours.
+corpus is common to all explicands, or is each explicand's own: the explicand itself (contrastive label-free), its nearest neighbours, or
+the prompts of the concept that it is most like. Prompts are what was asked and no sample: one alone has no error.
 
 Shape legend
-    n  explicands of a block      M  corpus images      F  foil images      D  length of a representation      G  contrasts
+    n  explicands of a block      M  corpus images or prompts      F  foil images or texts      D  length of a representation
+    G  contrasts      C  concepts
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cocoa_pl.asking.prompts import Prompted, best_concepts
 from cocoa_pl.asking.separation import separation_by_leaving_out
 from cocoa_pl.data.corpora import neighbours
 from cocoa_pl.monitor.noise import NUM_CONTRASTS, balanced_signs, rows_of
@@ -27,12 +30,14 @@ class Asked:
 
     Attributes:
         name: for people.
-        kind: ``shared``, a corpus common to all explicands; ``self``; or ``neighbours``.
-        corpus: (M, D) unit representations: the corpus, or the pool that neighbours are looked for in; (0, D) for ``self``.
+        kind: ``shared``, a corpus common to all explicands; ``self``; ``neighbours``; or ``concept``.
+        corpus: (M, D) unit representations: the corpus, or the pool that neighbours are looked for in; (0, D) for ``self``; (C, M, D) the
+            prompts of all concepts.
         measure_corpus: (M', D), others that measure; the same ones where there are too few to part.
-        foil: (F, D) unit representations; (0, D) for none.
+        foil: (F, D) unit representations, of texts the means of what says the same; (0, D) for none.
         measure_foil: (F', D), others.
-        num: neighbours.
+        num: neighbours; of a concept its place, 1 for the one that an explicand is most like.
+        prompted: of a corpus of texts, what else they are compared with.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Asked:
     foil: Tensor
     measure_foil: Tensor
     num: int = 0
+    prompted: Prompted | None = None
 
     @property
     def suffix(self) -> str:
@@ -52,12 +58,19 @@ class Asked:
         """The target for explicands, unit representations (n, D), of which views (n, W, D) are known."""
         foils = self.foil, self.measure_foil
         if self.kind == "shared":
-            return OfExplicands(len(explicands), self.corpus[None], self.measure_corpus[None], None, *foils)
+            return OfExplicands(len(explicands), self.corpus[None], self.measure_corpus[None], None, *foils, *self._texts(explicands))
         if self.kind == "self":
             own = explicands[:, None]
             return OfExplicands(len(explicands), own, own, views, *foils)
+        if self.kind == "concept":
+            labels = best_concepts(explicands, self.corpus)[:, self.num - 1]
+            own = self.corpus[labels]
+            return OfExplicands(len(explicands), own, own, None, *foils, *self._texts(explicands), labels)
         own = self.corpus[_neighbours_but_itself(explicands, self.corpus, self.num)]
         return OfExplicands(len(explicands), own, own, None, *foils)
+
+    def _texts(self, explicands: Tensor) -> tuple[Prompted | None, Tensor | None]:
+        return self.prompted, None if self.prompted is None else self.prompted.least_like(explicands)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,9 @@ class OfExplicands:
         views: (n, W, D) other views of each explicand, where it is its own corpus; None where the corpus is a sample.
         foil: (F, D).
         measure_foil: (F', D).
+        prompted: of a corpus of texts, what else they are compared with.
+        absent: (n, D), of the foil's texts the one that each explicand is least like; None where it has fewer than two.
+        labels: (n,) the concept that each explicand's corpus is; None where all have the same corpus.
     """
 
     num: int
@@ -79,6 +95,9 @@ class OfExplicands:
     views: Tensor | None
     foil: Tensor
     measure_foil: Tensor
+    prompted: Prompted | None = None
+    absent: Tensor | None = None
+    labels: Tensor | None = None
 
     def directions(self, *, measure: bool = False) -> Tensor:
         """(n, D): mean of the corpus minus mean of the foil."""
@@ -95,9 +114,34 @@ class OfExplicands:
         return torch.stack([of_corpus.mean(1) - (of_foil.mean(1) if of_foil.shape[1] else 0), variance.sqrt()])
 
     def separation(self) -> Separation:
-        """How well the direction tells corpus from foil, (n,) each: see ``asking.separation``."""
+        """How well the direction tells corpus from foil, (n,) each: see ``asking.separation``; NaN of texts, which are no sample."""
+        if self.prompted is not None:
+            unknown = torch.full((self.num,), torch.nan, device=self.foil.device)
+            return Separation(unknown, unknown)
         area, error = separation_by_leaving_out(self.corpus, self.foil, self.views)
         return Separation(area.expand(self.num), error.expand(self.num))
+
+    def ranks(self, reps: Tensor) -> Tensor:
+        """Shares (n,) of the foil's texts that score lower than the corpus for unit representations (n, D); NaN where there is none."""
+        if self.prompted is None:
+            return torch.full((len(reps),), torch.nan, device=reps.device)
+        if self.labels is not None:
+            return self.prompted.ranks_among(self.labels, reps)
+        return self.prompted.ranks((self.corpus.mean(1) * reps).sum(1), reps)
+
+    def hidden(self) -> dict[str, Tensor]:
+        """Directions (n, D) towards texts that should have other maps, by name: nonsense, and what is absent.
+
+        Their foil has the corpus's own text in it as well. Of the corpus's own direction that changes the length alone, so that all are
+        contrasted with the same.
+        """
+        if self.prompted is None:
+            return {}
+        foil, size = _mean(self.foil), len(self.foil)
+        if size and self.labels is None:  # a concept is in its foil anyway
+            foil = (size * foil + self.corpus.mean((0, 1))) / (size + 1)
+        compared = {"nonsense": self.prompted.nonsense} | ({} if self.absent is None else {"absent": self.absent})
+        return {f"{kind}/{self.prompted.key}": (reps - foil).expand(self.num, -1) for kind, reps in compared.items()}
 
     def contrasts(self, rows: Tensor, images: Tensor, *, seed: int) -> Tensor:
         """Draws (G, N, D) of the directions' errors, for rows (N,) of explicands images (N,): differences of random halves."""
@@ -110,7 +154,7 @@ class OfExplicands:
                 signs = balanced_signs(rows, count, seed=seed, contrast=number).to(foil)
                 shared = len(self.corpus) == 1
                 error = error + (signs @ self.corpus[0] if shared else torch.einsum("nm,nmd->nd", signs, self.corpus[images])) / count
-            elif self.views is None and len(foil) > 1:  # one image cannot tell how others differ; the foil's do at least as much
+            elif self.views is None and self.prompted is None and len(foil) > 1:  # how others differ, those of the foil tell best
                 error = error + foil[rows_of(rows, len(foil), seed=seed, contrast=number).to(foil.device)] - _mean(foil)
             made.append(error)
         return torch.stack(made)
@@ -125,6 +169,10 @@ class Directed:
     def directions(self, *, measure: bool = False) -> dict[str, Tensor]:
         """Trace suffix to directions (n, D)."""
         return {suffix: target.directions(measure=measure) for suffix, target in self.targets.items()}
+
+    def hidden(self) -> dict[str, Tensor]:
+        """Name to directions (n, D) of what maps of texts are compared with; what several targets share is there once."""
+        return {name: each for target in self.targets.values() for name, each in target.hidden().items()}
 
     def contrasts(self, rows: Tensor, images: Tensor, *, seed: int) -> DirectionTarget:
         """Contrast by contrast, G x K targets for rows (N,) of explicands images (N,)."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from cocoa_pl.asking.cache_folder import default_cache_folder
 from cocoa_pl.errors import ConfigError
 
+_MOST = 1000  # maps of each picture
+
 
 def seconds(text: str | None) -> float | None:
     """A time such as ``90s``, ``10m`` or ``2h`` in seconds.
@@ -48,6 +50,15 @@ def side(text: str | None) -> int | None:
         return None
     if not text.isdecimal() or not 8 <= int(text) <= 4096:
         raise ConfigError(f"--image-size {text}: must be a whole number of pixels, 8 to 4096")
+    return int(text)
+
+
+def count(option: str, text: str | None) -> int | None:
+    """A whole number from 1."""
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > len(str(_MOST)) or not 1 <= int(text) <= _MOST:
+        raise ConfigError(f"{option} {text}: must be a whole number from 1 to {_MOST}")
     return int(text)
 
 

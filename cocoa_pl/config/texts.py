@@ -9,7 +9,7 @@ from functools import cache
 
 from omegaconf import OmegaConf
 
-from cocoa_pl.config import explaining, schema, training
+from cocoa_pl.config import data, explaining, schema, training
 from cocoa_pl.config.load import option_names, option_type
 
 
@@ -17,7 +17,7 @@ from cocoa_pl.config.load import option_names, option_type
 def sentences() -> dict[tuple[str, str], str]:
     """(class, field) to the sentence under the field; (class, "") to the class's own."""
     found = {}
-    sources = "\n".join(inspect.getsource(module) for module in (training, explaining, schema))
+    sources = "\n".join(inspect.getsource(module) for module in (data, training, explaining, schema))
     for node in (item for item in ast.parse(sources).body if isinstance(item, ast.ClassDef)):
         found[node.name, ""] = ast.get_docstring(node) or ""
         for item, below in zip(node.body, node.body[1:], strict=False):

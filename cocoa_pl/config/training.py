@@ -155,7 +155,7 @@ class CheckpointConfig:
     """Which checkpoints are kept beside the last one."""
 
     monitor: str | None = "auto"
-    """Metric that ranks checkpoints, any logged one, explain/... included; auto: val/knn, val/recall_at_1 of image_text; null keeps only the last."""
+    """Metric that ranks checkpoints, explain/... included; auto: val/knn, of image_text val/recall_at_1; null keeps only the last."""
     mode: str = "max"
     """Whether the best is the max or the min of it."""
     top_k: int = 1

@@ -20,7 +20,9 @@ TARGETS = {
 }
 """Targets that are compared, and what each explains."""
 PROMPTS = ("other", "absent", "nonsense")
-"""COCOA towards other texts: of another object in the picture, of none, of no meaning."""
+"""Other texts: of another object in the picture, of none, of no meaning."""
+OF_TEXTS = ("cocoa", "corpus")
+"""Targets that are towards a text, and so are asked about the other texts too."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Asked:
     """Cases in the representation of one encoder.
 
     Attributes:
-        directions: target to (N, D).
+        directions: target, and ``<target> <prompt>``, to (N, D).
         reps: (N, D) unit representations of the pictures.
         texts: vocabulary text to its unit representation (D,).
         foil: (D,), the mean of the vocabulary.
@@ -71,13 +73,13 @@ def ask(encoder: FrozenEncoder, cases: Cases, typical: Tensor) -> Asked:
         return torch.stack([texts[name] for name in names])
 
     others = tuple(other or own for other, own in zip(cases.others, cases.texts, strict=True))
+    asked = {"": towards(cases.texts)} | {
+        f" {prompt}": towards(own) for prompt, own in zip(PROMPTS, (others, cases.absent, cases.nonsense), strict=True)
+    }
     directions = {
-        "cocoa": towards(cases.texts) - foil,
-        "corpus": towards(cases.texts),
+        **{f"cocoa{prompt}": own - foil for prompt, own in asked.items()},
+        **{f"corpus{prompt}": own for prompt, own in asked.items()},
         "contrastive_label_free": reps - typical_picture,
         "label_free": reps,
-        "other": towards(others) - foil,
-        "absent": towards(cases.absent) - foil,
-        "nonsense": towards(cases.nonsense) - foil,
     }
     return Asked(directions, reps, texts, foil)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from cocoa_pl.attributions.controls import CentreBias, SmoothRandom
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
-from cocoa_pl.localise.asking import PROMPTS, TARGETS, Asked, ask
+from cocoa_pl.localise.asking import OF_TEXTS, PROMPTS, TARGETS, Asked, ask
 from cocoa_pl.localise.cases import Cases
 from cocoa_pl.metrics.agreement import spearman
 from cocoa_pl.metrics.placing import centre_boxes, larger_on, measure_boxes, measure_placement
@@ -38,15 +39,15 @@ class Results:
 
     Attributes:
         placed: (method, target) to measure to (N,).
-        prompts: (method, prompt) to (N,): rank correlation of COCOA's map with that towards another text; NaN where there is none. Prompt
-            ``brightness`` is how bright the map towards the absent text is beside it (``metrics.prompts.brightness_of_absent``).
+        prompts: (method, target, prompt) to (N,): rank correlation of the map with that towards another text; NaN where there is none.
+            Prompt ``brightness`` is how bright the map towards the absent text is beside it (``metrics.prompts.brightness_of_absent``).
         named: name to (N,): whether the texts that score highest are those of the objects.
         scores: text kind (named, absent, nonsense) to contrastive scores (N,).
         maps: (method, target) to (N, H, W), of the first cases alone, to look at.
     """
 
     placed: dict[tuple[str, str], dict[str, Tensor]] = field(default_factory=dict)
-    prompts: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    prompts: dict[tuple[str, str, str], Tensor] = field(default_factory=dict)
     named: dict[str, Tensor] = field(default_factory=dict)
     scores: dict[str, Tensor] = field(default_factory=dict)
     maps: dict[tuple[str, str], Tensor] = field(default_factory=dict)
@@ -79,7 +80,7 @@ def localise(
     results = Results(named=_named(asked, cases), scores=_scores(asked, cases))
     methods = {**attributions, "smooth_random": SmoothRandom(), "centre": CentreBias()}
     parts: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
-    prompts: dict[tuple[str, str], list[Tensor]] = {}
+    prompts: dict[tuple[str, str, str], list[Tensor]] = {}
     for rows in _blocks(cases):
         maps = _explain(encoder, asked, cases, rows, methods, removal, seed=seed, chunk_size=chunk_size)
         _collect(results, parts, prompts, cases, rows, maps, attributions=list(attributions), num_shown=num_shown)
@@ -98,7 +99,7 @@ def localise(
 
 
 def _blocks(cases: Cases) -> Iterator[Tensor]:
-    size = max(1, _PIXELS // (cases.masks[0].numel() * (len(TARGETS) + len(PROMPTS))))
+    size = max(1, _PIXELS // (cases.masks[0].numel() * (len(TARGETS) + len(OF_TEXTS) * len(PROMPTS))))
     for start in range(0, len(cases), size):
         yield torch.arange(start, min(start + size, len(cases)))
 
@@ -115,8 +116,8 @@ def _explain(
 
 
 def _collect(
-    results: Results, parts: dict[tuple[str, str], list[dict[str, Tensor]]], prompts: dict[tuple[str, str], list[Tensor]], cases: Cases,
-    rows: Tensor, maps: Mapping[str, Mapping[str, Tensor]], *, attributions: list[str], num_shown: int,
+    results: Results, parts: dict[tuple[str, str], list[dict[str, Tensor]]], prompts: dict[tuple[str, str, str], list[Tensor]],
+    cases: Cases, rows: Tensor, maps: Mapping[str, Mapping[str, Tensor]], *, attributions: list[str], num_shown: int,
 ) -> None:  # fmt: skip
     shown = rows[rows < num_shown]
     for method, own in maps.items():
@@ -125,13 +126,14 @@ def _collect(
             continue
         for name in TARGETS:
             parts.setdefault((method, name), []).append(_measured(own[name], cases, rows))
-        for name in PROMPTS:
-            values = spearman(own["cocoa"], own[name])
-            if name == "other":
+        for name, prompt in itertools.product(OF_TEXTS, PROMPTS):
+            values = spearman(own[name], own[f"{name} {prompt}"])
+            if prompt == "other":
                 values = values.where(torch.tensor([bool(cases.others[n]) for n in rows.tolist()]), torch.nan)
-            prompts.setdefault((method, name), []).append(values)
-        prompts.setdefault((method, "brightness"), []).append(brightness_of_absent(own["cocoa"], own["absent"]))
-        for name in (*TARGETS, *PROMPTS):
+            prompts.setdefault((method, name, prompt), []).append(values)
+        for name in OF_TEXTS:
+            prompts.setdefault((method, name, "brightness"), []).append(brightness_of_absent(own[name], own[f"{name} absent"]))
+        for name in own:
             kept = results.maps.get((method, name), own[name][:0])
             results.maps[method, name] = torch.cat([kept, own[name][: len(shown)]])
 

@@ -11,18 +11,18 @@ from cocoa_pl.localise.measuring import Results
 from cocoa_pl.metrics.boxes import best_box
 from cocoa_pl.viz import Panel, contact_sheet, robust_scale
 
-_COLUMNS = {"cocoa": "named", "other": "other", "absent": "absent", "nonsense": "nonsense"}
+_COLUMNS = {"cocoa": "named"} | {f"cocoa {prompt}": prompt for prompt in PROMPTS}
 
 
 def sheet(results: Results, cases: Cases, *, method: str) -> Image.Image:
     """The first cases, one a row, by one method; all maps on one colour scale, and the box of the map towards the named object."""
-    columns = [name for name in ("cocoa", *PROMPTS) if (method, name) in results.maps]
+    columns = list(_COLUMNS)
     maps = {name: results.maps[method, name] for name in columns}
     boxes = best_box(maps["cocoa"].clamp_min(0))
     rows, labels = [], []
     for n in range(len(maps["cocoa"])):
         image = np.ascontiguousarray(cases.images[n].permute(1, 2, 0).numpy())
-        texts = {"cocoa": cases.texts[n], "other": cases.others[n] or cases.texts[n], "absent": cases.absent[n], "nonsense": ""}
+        texts = dict(zip(columns, (cases.texts[n], cases.others[n], cases.absent[n], cases.nonsense[n]), strict=True))
         rows.append(
             [
                 Panel(

@@ -64,13 +64,16 @@ def _differences(results: Results) -> Iterator[str]:
 
 def _prompts(results: Results) -> Iterator[str]:
     yield "## Does the map depend on the text?"
-    methods = list(dict.fromkeys(method for method, _ in results.prompts))
-    rows = [[_words_of(method), *(cell(results.prompts[method, name]) for name in (*PROMPTS, "brightness"))] for method in methods]
+    pairs = list(dict.fromkeys((method, target) for method, target, _ in results.prompts))
+    rows = [
+        [_words_of(method), target, *(cell(results.prompts[method, target, name]) for name in (*PROMPTS, "brightness"))]
+        for method, target in pairs
+    ]  # fmt: skip
     yield (
-        "Rank correlation of COCOA's map towards the named object with its map towards another text: low where it depends on the text. "
+        "Rank correlation of the map towards the named object with the map towards another text: low where it depends on the text. "
         "Brightness of the absent: how bright the map towards an absent object is, as a share of both; .5 where it is as bright."
     )
-    yield table(["method", "another object in the picture", "an absent object", "nonsense", "brightness of the absent"], rows)
+    yield table(["method", "target", "another object in the picture", "an absent object", "nonsense", "brightness of the absent"], rows)
     named = results.scores["named"]
     absent, nonsense = (presence_auroc(named, results.scores[kind][:, None]) for kind in ("absent", "nonsense"))
     yield (

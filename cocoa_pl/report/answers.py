@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocoa_pl.asking.agreeing import WITH_ABSENT, WITH_NONSENSE, WITH_PRESENT
 from cocoa_pl.asking.assembling import Layout, Numbers, gather_numbers
 from cocoa_pl.asking.separation import is_unreliable
+from cocoa_pl.metrics.prompts import TOO_ALIKE
 from cocoa_pl.monitor.alerts import has_collapsed
 from cocoa_pl.report.figures import METHOD_NAMES
 from cocoa_pl.report.findings import Block, Findings, Frame, Trace
 from cocoa_pl.viz.page import WORDS
 
-_MEANS = ("gap", "gap_random", "insertion_auc", "deletion_auc", "reliability", "auroc", "score_error")
+_MEANS = ("gap", "gap_random", "insertion_auc", "deletion_auc", "reliability", "auroc", "score_error", "rank", "prompt_agreement")
+_OTHER_TEXTS = {
+    WITH_NONSENSE: "with nonsense", WITH_ABSENT: "with what is not in the picture", WITH_PRESENT: "with the other texts of what is in it",
+}  # fmt: skip
+_MOST = 0.5  # of the maps of a target
+NO_WORDS: Mapping[str, tuple[str, ...]] = {}
 _DRIFTS = {
     "drift": "drift_previous", "drift_corrected": "drift_previous_corrected", "drift_noise": "drift_previous_noise",
     "drift_flagged": "drift_previous_flagged",
@@ -27,6 +34,7 @@ _DRIFTS = {
 def findings_of_answers(
     layout: Layout, *, title: str, names: Sequence[str], files: Sequence[str], views: Sequence[str], held_out: Sequence[bool],
     targets: Mapping[str, str], frames: Sequence[Frame], facts: Sequence[str], settings: Mapping[str, Any],
+    concepts: Sequence[str] = (), words: Mapping[str, tuple[str, ...]] = NO_WORDS,
 ) -> Findings:  # fmt: skip
     """Read all parts.
 
@@ -39,22 +47,26 @@ def findings_of_answers(
         frames: the encoders; their scalars are filled in here, and warnings of theirs are added.
         facts: what was asked.
         settings: how.
+        concepts: names of the concepts that ``concept 1`` and so on may be.
+        words: trace suffix to the words of its prompt, where they have attributions.
     """
     numbers = gather_numbers(layout)
-    traces = tuple(_trace(key, targets, numbers.scales[key]) for key in layout.traces)
+    traces = tuple(_trace(key, targets, numbers.scales[key], words) for key in layout.traces)
     told = tuple(
         replace(frame, scalars=_scalars(layout, numbers, f, views), warnings=(*frame.warnings, *_warnings(layout, numbers, f, traces)))
         for f, frame in enumerate(frames)
     )
     return Findings(
         title, tuple(names), tuple(files), tuple(views), tuple(held_out), traces, told, numbers.columns, numbers.flags, WORDS, tuple(facts),
-        settings, partial(_blocks, layout), numbers.finished,
+        settings, partial(_blocks, layout), numbers.finished, labels=np.array([*concepts, ""])[numbers.labels] if concepts else None,
+        word_values=numbers.words,
     )  # fmt: skip
 
 
-def _trace(key: str, targets: Mapping[str, str], scale: float) -> Trace:
+def _trace(key: str, targets: Mapping[str, str], scale: float, words: Mapping[str, tuple[str, ...]]) -> Trace:
     method, dash, name = key.partition("-")
-    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), targets[f"{dash}{name}"], scale)
+    suffix = f"{dash}{name}"
+    return Trace(key, METHOD_NAMES.get(method, method.replace("_", " ")), targets[suffix], scale, words.get(suffix, ()))
 
 
 def _scalars(layout: Layout, numbers: Numbers, frame: int, views: Sequence[str]) -> dict[str, float]:
@@ -92,6 +104,15 @@ def _warnings(layout: Layout, numbers: Numbers, frame: int, traces: Sequence[Tra
             yield (
                 f"The encoder does not tell {target} from the foil (AUROC {area:.2f} +- {error:.2f}; .5 is chance): maps towards it show "
                 "what raises a score that means little."
+            )
+    for t, trace in enumerate(traces):
+        there = {name: values[frame, t][numbers.is_there[frame, t]] for name, values in numbers.alike.items()}
+        with_nonsense = there[WITH_NONSENSE][~np.isnan(there[WITH_NONSENSE])]
+        if with_nonsense.size and np.mean(with_nonsense > TOO_ALIKE) > _MOST:
+            others = [f"{mean:.2f} {_OTHER_TEXTS[name]}" for name, values in there.items() if not np.isnan(mean := _mean(values))]
+            yield (
+                f"{trace.method} towards {trace.target}: most maps are nearly those of a nonsense text, and say little of what was asked. "
+                f"Their mean rank correlation is {', '.join(others)}."
             )
 
 

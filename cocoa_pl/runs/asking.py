@@ -52,6 +52,8 @@ def answer(request: Request, question: Question, folder: Path) -> Findings | Non
     if first:
         parts.drop_others()
         parts.drop(damaged)
+        for notice in question.chosen.texts.notices:
+            print(notice, flush=True)
     if any(done) and first:
         print(f"{sum(map(len, done))} of {num_frames * question.num_blocks} blocks of pictures were done before; going on", flush=True)
     until = None if request.budget is None else time.time() + request.budget
@@ -76,6 +78,7 @@ def _encode(request: Request, question: Question, opened: AskedEncoder, encoder:
             encoder, source, ids, fingerprint=opened.fingerprint, chunk_size=config.explain.chunk_size
         ),
         dim=length_of(encoder, image_size=question.image_size), seed=derive_seed(config.run.seed, "ask"), device=device,
+        text=encoder.text,
     )  # fmt: skip
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from pytorch_lightning.trainer.connectors import checkpoint_connector
 
 import cocoa_pl
-from cocoa_pl import encoding
+from cocoa_pl import encoding, text_encoding
 from cocoa_pl.errors import CheckpointError, CocoaError, DataError
 from cocoa_pl.models.sources import wrappers
 from cocoa_pl.models.sources.opened import one_line
 
 _OURS = Path(cocoa_pl.__file__).parent
-_CALLERS = {Path(str(module.__file__)) for module in (encoding, wrappers)}  # of code that is not ours
+_CALLERS = {Path(str(module.__file__)) for module in (encoding, text_encoding, wrappers)}  # of code that is not ours
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 
 from cocoa_pl.allocator import keep_freed_memory
-from cocoa_pl.asking.answering import mask_of
 from cocoa_pl.cli import Request
 from cocoa_pl.errors import CheckpointError, OutputError
 from cocoa_pl.files import require_folder
+from cocoa_pl.metrics.masks import map_mask
 from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.report.findings import Findings
@@ -89,7 +89,7 @@ def _asks(request: Request) -> bool:
 
 def _write(folder: Path, request: Request, findings: Findings) -> None:
     (folder / "drift.csv").unlink(missing_ok=True)  # of an earlier report
-    write_report(folder, findings, mask_of=lambda maps: mask_of(torch.from_numpy(maps), request.quantile).numpy())
+    write_report(folder, findings, mask_of=lambda maps: map_mask(torch.from_numpy(maps), quantile=request.quantile).numpy())
 
 
 def _default_folder(request: Request) -> Path:

@@ -19,7 +19,7 @@ from cocoa_pl.config import to_dict
 from cocoa_pl.data.inputs import PictureSource
 from cocoa_pl.runs.understanding import Question
 
-_FORMAT = 1  # to be raised when parts hold something else
+_FORMAT = 2  # to be raised when parts hold something else
 _PACKAGES = ("torch", "pillow", "numpy", "cocoa_pl")
 
 
@@ -40,6 +40,9 @@ def _told(request: Request, question: Question) -> Iterator[Any]:
     yield options["explain"], options["run"]["seed"], request.quantile
     yield [_encoder(request, encoder) for encoder in question.encoders]
     yield [astuple(spec) for spec in request.corpora], None if request.foil is None else astuple(request.foil)
+    texts = question.texts
+    yield [astuple(corpus) for corpus in texts.corpora], *(None if each is None else astuple(each) for each in (texts.foil, texts.bank))
+    yield texts.templates, texts.top, texts.words
     sources = [question.inputs, *(pick.source for pick in _picks(question) if pick.source is not None)]
     if not all(isinstance(source, PictureSource) and len(source.paths) == len(source) for source in sources):
         yield options["data"]  # images of a data set
@@ -56,6 +59,7 @@ def _told(request: Request, question: Question) -> Iterator[Any]:
 def _picks(question: Question) -> Iterator[Pick]:
     for target in question.chosen.targets:
         yield from (pick for pick in (target.corpus, target.foil) if pick is not None)
+    yield from (target.pictures for target in question.chosen.texts.targets if target.pictures is not None)
 
 
 def _encoder(request: Request, encoder: AskedEncoder) -> Any:

@@ -78,6 +78,22 @@ def open_encoders(request: Request, config: Config) -> tuple[AskedEncoder, ...]:
     return tuple(replace(one, title=title) for one, title in zip(opened, titles, strict=True))
 
 
+def require_text_sides(encoders: Sequence[AskedEncoder], config: Config) -> None:
+    """See that every encoder can be asked in words.
+
+    Raises:
+        ConfigError: one has no text side, or is asked in a space without texts.
+    """
+    for encoder in encoders:
+        if encoder.text is None:
+            among = ", the run among its projections (explain.space=projections)" if config.explain.space == "reps" else ""
+            raise ConfigError(
+                f"{encoder.title} has no text encoder in the space explained, so it cannot be asked in words; open_clip:NAME, "
+                "transformers:ID, a function that returns a pair of encoders, and a run of train.py with model.method=image_text have "
+                f"one{among}"
+            )
+
+
 def distinct_titles(titles: Sequence[str], paths: Sequence[Path | None]) -> list[str]:
     """Titles of which no two are the same: with the file's folder where they are, and numbered where that is not enough.
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from cocoa_pl.asking.assembling import Layout
 from cocoa_pl.asking.encoding import Encoded
 from cocoa_pl.asking.parts import Parts
+from cocoa_pl.asking.question import Asked
 from cocoa_pl.build import build_views
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, to_dict
@@ -41,13 +42,18 @@ def tell(request: Request, question: Question, parts: Parts, encoded: Sequence[E
     findings = findings_of_answers(
         layout, title=_title([frame.title for frame in frames]), names=names, files=[question.inputs.file(i) for i in range(len(names))],
         views=question.views, held_out=[view != "original" and not views.is_seen(view) for view in question.views], targets=suffixes,
-        frames=frames, settings=_settings(request, question.config),
+        frames=frames, settings=_settings(request, question.config), words=_words(encoded[0]),
+        concepts=() if question.texts.bank is None else question.texts.bank.concepts,
         facts=[
-            _question(len(names), list(suffixes.values()), any(len(target.foil) for target in encoded[0].asked)), *encoded[0].facts,
-            *question.chosen.warnings, _how(question.config), *notes,
+            _question(len(names), encoded[0].asked), *encoded[0].facts, *question.chosen.warnings, _how(question.config), *notes,
         ],
     )  # fmt: skip
     return _say_what_is_left_out(findings, request, question, parts)
+
+
+def _words(encoded: Encoded) -> dict[str, tuple[str, ...]]:
+    """Trace suffix to the words of its prompt, where they have attributions."""
+    return {target.suffix: target.prompted.words for target in encoded.asked if target.prompted is not None and target.prompted.words}
 
 
 def _title(frames: Sequence[str]) -> str:
@@ -56,13 +62,15 @@ def _title(frames: Sequence[str]) -> str:
     return f"What {frames[0]} looks at" if len(frames) == 1 else f"What {frames[0]} and {frames[1]} look at"
 
 
-def _question(num: int, targets: Sequence[str], has_foil: bool) -> str:
+def _question(num: int, asked: Sequence[Asked]) -> str:
     """What is asked, in a sentence."""
-    named = [name for name in targets if name != _SELF]
+    named = [target.name for target in asked if target.kind not in ("self", "concept")]
+    named += ["the concepts that it is most like"] if any(target.kind == "concept" for target in asked) else []
     what = [", ".join(named[:-1]) + " or " + named[-1] if len(named) > 1 else named[0]] if named else []
     pictures = "this picture" if num == 1 else f"each of these {num} pictures"
-    like = f"like {' or '.join(what)}" + (", and like itself" if _SELF in targets else "") if named else "like itself"
-    return f"What makes {pictures} {like}, to this encoder{', and not like the foil' if has_foil else ''}?"
+    itself = any(target.kind == "self" for target in asked)
+    like = f"like {' or '.join(what)}" + (", and like itself" if itself else "") if named else "like itself"
+    return f"What makes {pictures} {like}, to this encoder{', and not like the foil' if any(len(target.foil) for target in asked) else ''}?"
 
 
 def _how(config: Config) -> str:
@@ -83,7 +91,22 @@ def _settings(request: Request, config: Config) -> dict[str, object]:
             "input": list(request.inputs),
             "corpus": [asdict(spec) for spec in request.corpora],
             "foil": None if request.foil is None else asdict(request.foil),
-        },
+        }
+        | _settings_of_texts(request),
+    }
+
+
+def _settings_of_texts(request: Request) -> dict[str, object]:
+    """Nothing where nothing is asked in words."""
+    if not request.asks_in_words:
+        return {}
+    return {
+        "corpus_text": [asdict(corpus) for corpus in request.text_corpora],
+        "foil_text": None if request.text_foil is None else asdict(request.text_foil),
+        "template": request.templates,
+        "concepts": None if request.concepts is None else asdict(request.concepts),
+        "top": request.top,
+        "words": request.words,
     }
 
 

@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from cocoa_pl.asking.choosing import Chosen, choose
-from cocoa_pl.asking.specs import parse_corpora
+from cocoa_pl.asking.specs import Spec, parse_corpora
+from cocoa_pl.asking.texts import TextQuestion
 from cocoa_pl.build import build_explain_set, build_splits
 from cocoa_pl.build.encoders import AskedEncoder
 from cocoa_pl.cli import Request
+from cocoa_pl.cli.request import DEFAULT_TOP
 from cocoa_pl.config import Config, load_config
 from cocoa_pl.data.inputs import PictureSource, load_pictures
 from cocoa_pl.data.splits import Splits
@@ -20,7 +22,8 @@ from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.runs.listing import shared_stdin
-from cocoa_pl.runs.opening import open_encoders
+from cocoa_pl.runs.opening import open_encoders, require_text_sides
+from cocoa_pl.texts.templates import DEFAULT
 
 _PIXELS_A_BLOCK = 2**17  # of pictures that are explained together: few, for a stop and a budget come between blocks
 _MOST_IN_A_BLOCK = 64
@@ -37,6 +40,7 @@ class Question:
     chosen: Chosen
     views: tuple[str, ...]
     image_size: int
+    texts: TextQuestion
 
     @property
     def block_size(self) -> int:
@@ -57,6 +61,8 @@ def understand(request: Request) -> Question:
     """
     config, splits = _config(request)
     encoders = open_encoders(request, config)
+    if request.asks_in_words:
+        require_text_sides(encoders, config)
     sizes = {encoder.image_size for encoder in encoders}
     if len(sizes) > 1:
         raise ConfigError(f"the encoders see images of {' and '.join(map(str, sorted(sizes)))} px; --image-size gives them one size")
@@ -69,12 +75,27 @@ def understand(request: Request) -> Question:
         return load_pictures(items, size=size, what=what, splits=splits() if named and splits is not None else None, stdin=stdin)
 
     inputs = load(request.inputs or _explain_set_items(config, splits), "--input")
+    texts = _in_words(request)
     chosen = choose(
-        request.corpora or parse_corpora(["self"]), request.foil, load=load, splits=splits, inputs=inputs,
+        _corpora(request), request.foil, load=load, splits=splits, inputs=inputs,
         seed=derive_seed(config.run.seed, "ask"), corpus_size=config.explain.corpus_size, foil_size=config.explain.foil_size,
-        skip_unreadable=config.data.on_bad_image == "skip",
+        skip_unreadable=config.data.on_bad_image == "skip", texts=texts,
     )  # fmt: skip
-    return Question(config, encoders, inputs, chosen, tuple(config.explain.views), size)
+    return Question(config, encoders, inputs, chosen, tuple(config.explain.views), size, texts)
+
+
+def _corpora(request: Request) -> tuple[Spec, ...]:
+    """Corpora of pictures; who asks for none, and for nothing in words, asks for likeness to the picture itself."""
+    if request.corpora or request.text_corpora or request.concepts is not None:
+        return request.corpora
+    return parse_corpora(["self"])
+
+
+def _in_words(request: Request) -> TextQuestion:
+    return TextQuestion(
+        request.text_corpora, request.text_foil, request.templates or (DEFAULT,), request.concepts,
+        top=request.top or DEFAULT_TOP, words=request.words,
+    )  # fmt: skip
 
 
 def _choose_defaults(request: Request, config: Config, size: int) -> None:

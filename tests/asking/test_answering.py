@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cocoa_pl.asking.answering import boxes_and_shares, mask_of
+from cocoa_pl.asking.answering import boxes_and_shares
 from cocoa_pl.augmentations.held_out import make_view
 from cocoa_pl.explainer import Explainer
-from cocoa_pl.metrics.boxes import boxes_of_masks
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.targets import cocoa, contrastive_label_free, stack
 from tests.asking.conftest import answering, pictures
@@ -72,20 +71,10 @@ def test_draws_are_kept_only_where_maps_will_be_compared() -> None:
     }  # fmt: skip
 
 
-def test_masks_hold_the_highest_values() -> None:
-    maps = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    kept = mask_of(maps, 0.75)
-    assert kept.sum((1, 2)).tolist() == [16, 16, 16]
-    assert all(float(m[k].min()) > float(m[~k].max()) for m, k in zip(maps, kept, strict=True))
-    step = torch.zeros(1, 8, 8)
-    step[0, 2:5, 3:7] = 1
-    assert boxes_of_masks(mask_of(step, None)).tolist() == [[3, 2, 7, 5]]
+def test_a_box_surrounds_the_largest_part_of_the_positive_values() -> None:
     dent = torch.full((1, 8, 8), -0.1)
-    dent[0, 2:5, 3:7], dent[0, 6, :3] = -9, 1  # a strong negative place does not make a mask of all others
-    assert boxes_of_masks(mask_of(dent, None)).tolist() == [[0, 6, 3, 7]]
+    dent[0, 2:5, 3:7], dent[0, 6, :3] = -9, 1
     boxes, shares = boxes_and_shares(torch.cat([dent, -dent.abs()]), None)
     assert boxes[0].tolist() == [0, 6, 3, 7]
     assert boxes[1].isnan().all()
     assert shares.tolist() == [3 / 64, 0]
-    assert not mask_of(torch.ones(1, 8, 8), None).any()
-    assert not mask_of(torch.ones(1, 8, 8), 0.5).any()
