@@ -12,10 +12,12 @@ import pytest
 
 from cocoa_pl.cli import parse_explain, parse_train
 from cocoa_pl.config import help_text
+from cocoa_pl.localise.command import parse_localise
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
 COMMAND = re.compile(r"(?:\bpython3?|\btorchrun\b[^\n`]*?) (?P<script>train|explain)\.py(?P<rest>[^\n`|&;]*)")
+MODULE = re.compile(r"\bpython3? -m cocoa_pl\.(?P<script>localise)(?P<rest> --[^\n`|&;]*)")
 MAKE = re.compile(r"\bmake (?P<script>train) ARGS=(?P<rest>'[^'\n]*'|\"[^\"\n]*\")")
 
 
@@ -28,7 +30,7 @@ class Command:
     rest: str
 
     def __str__(self) -> str:
-        return f"{self.page}: {self.script}.py{self.rest}"
+        return f"{self.page}: {self.script}{self.rest}"
 
     @property
     def is_synopsis(self) -> bool:
@@ -41,7 +43,7 @@ class Command:
 
 def commands_in(text: str, *, page: str) -> list[Command]:
     joined = text.replace("\\\n", " ")
-    found = [Command(page, match["script"], match["rest"]) for match in COMMAND.finditer(joined)]
+    found = [Command(page, match["script"], match["rest"]) for form in (COMMAND, MODULE) for match in form.finditer(joined)]
     return found + [Command(page, match["script"], f" {match['rest'][1:-1]}") for match in MAKE.finditer(joined)]
 
 
@@ -53,7 +55,7 @@ def all_commands() -> list[Command]:
 def test_command_parses(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
-    parse = parse_train if command.script == "train" else parse_explain
+    parse = {"train": parse_train, "explain": parse_explain, "localise": parse_localise}[command.script]
     if command.is_synopsis:
         known = help_of(parse, capsys)
         assert [option for option in re.findall(r"--[a-z-]+", command.rest) if option not in known] == []
@@ -64,6 +66,9 @@ def test_command_parses(command: Command, tmp_path: Path, monkeypatch: pytest.Mo
             make_run(Path(words[words.index(option) + 1]))
     for option in ("--corpus", "--foil"):
         make_pictures(words, option)
+    for word in words:
+        if word.startswith("@"):
+            Path(word[1:]).write_text("one\ntwo\nthree\n")
     if {"--help", "-h", "--print-config"} & set(words):  # they answer and leave
         with pytest.raises(SystemExit, match=r"^0$"):
             parse(words)
@@ -71,9 +76,9 @@ def test_command_parses(command: Command, tmp_path: Path, monkeypatch: pytest.Mo
         parse(words)
 
 
-def test_the_readme_shows_both_scripts() -> None:
+def test_the_readme_shows_all_commands() -> None:
     scripts = {command.script for command in commands_in((ROOT / "README.md").read_text(encoding="utf-8"), page="README.md")}
-    assert scripts == {"train", "explain"}
+    assert scripts == {"train", "explain", "localise"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
