@@ -77,8 +77,9 @@ class FrozenEncoder:
         """Images (B, C, H, W) in [0, 1] to float32 representations (B, D); differentiable with respect to the images.
 
         Raises:
-            DataError: another number of channels, or an output that is no representation.
+            DataError: another number of channels, texts, or an output that is no representation.
         """
+        _refuse_texts(images)
         if images.ndim != 4 or (len(self._scale) > 1 and images.shape[1] not in (1, len(self._scale))):
             raise DataError(f"images {tuple(images.shape)} met an encoder of {len(self._scale)} channels; they must be (B, C, H, W)")
         self.num_forwards += len(images)
@@ -96,8 +97,9 @@ class FrozenEncoder:
         A tensor, an array or a list is converted a pass at a time, so that bytes stay bytes until they are encoded.
 
         Raises:
-            DataError: no image, or values outside [0, 1].
+            DataError: no image, texts, or values outside [0, 1].
         """
+        _refuse_texts(images)
         if not isinstance(images, Tensor | np.ndarray | list | tuple) or (not isinstance(images, list | tuple) and images.ndim != 4):
             images = as_images(images)
         if len(images) == 0:
@@ -135,6 +137,11 @@ def _prepared(module: Callable[[Tensor], Any], device: torch.device, dtype: torc
         if isinstance(part, nn.Conv2d | nn.Linear):
             part.to(torch.bfloat16)  # once, for autocast would round frozen weights again in every pass
     return copied
+
+
+def _refuse_texts(images: Any) -> None:
+    if isinstance(images, str) or (isinstance(images, list | tuple) and any(isinstance(image, str) for image in images)):
+        raise DataError("texts met an image encoder, which takes images; texts are for the text encoder, its text.encode")
 
 
 class _LayerOutput:

@@ -20,13 +20,11 @@ Tokens = Tensor | Mapping[str, Tensor]
 
 
 class Tokenizer(Protocol):
-    """Texts to the tokens that a text network takes.
+    """Texts to the tokens that a text network takes."""
 
-    Attributes:
-        context_length: most tokens of a text, with those that mark its ends; None where there is no limit.
-    """
-
-    context_length: int | None
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens of a text, with those that mark its ends; None where there is no limit."""
 
     def __call__(self, texts: Sequence[str], /) -> Tokens:
         """Tokens of n texts, padded to one length."""
@@ -40,7 +38,7 @@ class FrozenTextEncoder:
 
     Args:
         module: tokens of n texts to representations (n, D), in the space of an image encoder.
-        tokenizer: texts to tokens.
+        tokenizer: texts to tokens; None where the module takes a list of texts itself.
         precision: ``32``, or ``bf16`` for autocast to bfloat16, or ``64``.
         device: where to encode; default: where the module is.
 
@@ -49,7 +47,8 @@ class FrozenTextEncoder:
     """
 
     def __init__(
-        self, module: Callable[[Any], Tensor], tokenizer: Tokenizer, *, precision: str = "32", device: torch.device | str | None = None
+        self, module: Callable[[Any], Any], tokenizer: Tokenizer | None = None, *, precision: str = "32",
+        device: torch.device | str | None = None,
     ) -> None:  # fmt: skip
         first = next(module.parameters(), None) if isinstance(module, nn.Module) else None
         self.device = torch.device(device) if device is not None else torch.device("cpu") if first is None else first.device
@@ -85,20 +84,22 @@ class FrozenTextEncoder:
         for text in texts:
             if not text.strip():
                 raise DataError("an empty text cannot be encoded")
-            limit = self.tokenizer.context_length
-            if limit is not None and (num := self.tokenizer.num_tokens(text)) > limit:
+            limit = self.tokenizer.context_length if self.tokenizer is not None else None
+            if self.tokenizer is not None and limit is not None and (num := self.tokenizer.num_tokens(text)) > limit:
                 raise DataError(f"the text {_short(text)} has {num} tokens, the text encoder takes {limit}: shorten it")
 
     def _pass(self, texts: list[str]) -> Tensor:
         self.num_forwards += len(texts)
-        tokens = self.tokenizer(texts)
-        moved = tokens.to(self.device) if isinstance(tokens, Tensor) else {name: value.to(self.device) for name, value in tokens.items()}
+        inputs = texts if self.tokenizer is None else self._moved(self.tokenizer(texts))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            reps = self.module(moved)
+            reps = self.module(inputs)
         if not isinstance(reps, Tensor) or reps.ndim != 2 or len(reps) != len(texts):
             shape = tuple(reps.shape) if isinstance(reps, Tensor) else type(reps).__name__
             raise DataError(f"the text encoder returned {shape} for {len(texts)} texts; it must return representations (n, D)")
-        return reps.float()
+        return reps.to(self.device, torch.float32)
+
+    def _moved(self, tokens: Tokens) -> Tokens:
+        return tokens.to(self.device) if isinstance(tokens, Tensor) else {name: each.to(self.device) for name, each in tokens.items()}
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cocoa_pl.build.explaining import freeze
+from cocoa_pl.build.explaining import explains_texts, freeze
 from cocoa_pl.build.model import restore_module
 from cocoa_pl.build.precision import native_precision
 from cocoa_pl.config import Config
@@ -18,6 +18,7 @@ from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours, open_foreign
+from cocoa_pl.text_encoding import FrozenTextEncoder
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class AskedEncoder:
         fingerprint: of all that decides its output; empty where that cannot be known.
         notes: whole sentences: what was found out or assumed.
         on: makes it ready on a device.
+        text: what reads texts for it, in the space explained; None where nothing does.
     """
 
     title: str
@@ -57,13 +59,14 @@ class AskedEncoder:
     fingerprint: str
     notes: tuple[str, ...]
     on: Callable[[torch.device], FrozenEncoder]
+    text: str | None = None
 
 
 def open_encoder(path: Path | None, config: Config, options: EncoderOptions, *, untrained: bool = False) -> AskedEncoder:
     """The encoder in a file, whatever its origin.
 
     Args:
-        path: the file; None where ``options.encoder`` is a function.
+        path: the file; None where ``options.encoder`` is a function or brings its weights.
         config: ``explain.space``, ``layer`` and ``precision``; of a checkpoint of ours also its model.
         options: how to understand a file of another origin.
         untrained: leave a checkpoint of ours at the weights it had before training.
@@ -81,19 +84,23 @@ def open_encoder(path: Path | None, config: Config, options: EncoderOptions, *, 
     opened = open_foreign(
         path, encoder=options.encoder, trust_pickle=options.trust_pickle, image_size=options.image_size, mean=options.mean, std=options.std
     )
+    side = opened.text if config.explain.layer is None else None  # a layer in the middle is another space
 
     def on(device: torch.device) -> FrozenEncoder:
         precision = native_precision(config.explain.precision, device.type)
+        text = FrozenTextEncoder(side.module, side.tokenizer, precision=precision, device=device) if side is not None else None
         return FrozenEncoder(
-            opened.module, mean=opened.mean, std=opened.std, precision=precision, device=device, layer=config.explain.layer, pool=True
-        )
+            opened.module, mean=opened.mean, std=opened.std, precision=precision, device=device, layer=config.explain.layer, pool=True,
+            text=text,
+        )  # fmt: skip
 
     about = {"name": opened.name, "file": "" if path is None else path.name, "mean": list(opened.mean), "std": list(opened.std)}
+    about |= {"text": side.name} if side is not None else {}
     seen = [*map(str, (opened.mean, opened.std, opened.image_size, config.explain.layer, config.explain.precision))]
     return AskedEncoder(
         title=opened.name.removeprefix("function ") if path is None else path.name,
         about=about | {"sha256": file_digest(path), "image_size": opened.image_size},
-        image_size=opened.image_size, notes=tuple(map(_sentence, opened.notes)), on=on,
+        image_size=opened.image_size, notes=tuple(map(_sentence, opened.notes)), on=on, text=None if side is None else side.name,
         fingerprint=_hash([opened.fingerprint, *seen]) if opened.fingerprint else "",
     )  # fmt: skip
 
@@ -111,6 +118,7 @@ def _ours(path: Path, config: Config, options: EncoderOptions, *, untrained: boo
         title=f"epoch {epoch}", image_size=record["image_size"], notes=(), on=lambda device: freeze(module, config, device=device),
         about={"name": f"{config.model.backbone} of train.py", "file": path.name, "sha256": digest, "epoch": epoch},
         fingerprint=_hash([digest, str(untrained), explain.space, str(explain.layer), explain.precision]),
+        text="the text tower of train.py" if explains_texts(config) else None,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Encoders that a Python function of the user's returns: ``package.module:function``."""
+"""Encoders that a Python function of the user's returns, or pairs of them: ``package.module:function``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import nn
 from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError, choices_hint
 from cocoa_pl.models.sources.architectures import GivenNetwork
 from cocoa_pl.models.sources.opened import Opened, Preparation, Wishes, as_opened, fingerprint, one_line
+from cocoa_pl.models.sources.pairs import as_text_side, check_pair, refuse_swapped
 from cocoa_pl.models.sources.probing import check_foreign
 from cocoa_pl.models.sources.readers import kind_of, read_weights
 from cocoa_pl.models.sources.weights import fill
@@ -27,14 +28,16 @@ _COMPILED = (torch.jit.ScriptModule, torch.fx.GraphModule)
 
 
 def open_function(spec: str, path: Path | None, wishes: Wishes, *, trust_pickle: bool) -> Opened:
-    """The module or callable that a function returns.
+    """The module or callable that a function returns, or a pair ``(image encoder, text encoder)`` of one space.
 
     The function gets the path if its first argument is there for one (it has no default, or None or a string as one); else it is called
-    without, and the weights in the file are put into the module it returns.
+    without, and the weights in the file are put into the module it returns. The text encoder of a pair is a callable of a list of n texts
+    that returns (n, D), or a :class:`~cocoa_pl.text_encoding.FrozenTextEncoder`.
 
     Raises:
-        ConfigError: no such module or function, or it raises or returns something else.
-        CheckpointError: the file is missing or its weights do not fit.
+        ConfigError: no such module or function, or it raises or returns something else, or a pair the wrong way round.
+        CheckpointError: the file is missing or its weights do not fit, or the encoder cannot be used.
+        DataError: images and texts of a pair have representations of other lengths.
     """
     if path is not None and not path.exists():
         raise CheckpointError(f"{path}: no such checkpoint")
@@ -46,16 +49,26 @@ def open_function(spec: str, path: Path | None, wishes: Wishes, *, trust_pickle:
             content = read_weights(path, kind=kind_of(path), trust_pickle=trust_pickle)
             made, _, remarks = fill(content, path, [GivenNetwork(spec, made)])
             notes = (*content.notes, *remarks)
+        what, preparation, text = f"--encoder {spec}", wishes.over(Preparation()), None
+        if isinstance(made, tuple | list) and len(made) == 2:
+            if path is not None and not took_path:
+                raise ConfigError(f"{what}: returns a pair, into which --ckpt is not loaded; the function must take the path and load it")
+            made, second = made
+            text = as_text_side(_in_evaluation(second), what=what, name=f"the text encoder of {spec}")
         network = _as_module(made, spec)
-        preparation = wishes.over(Preparation())
-        checked = check_foreign(network, what=f"--encoder {spec}", preparation=preparation)
-    mark = code_and_weights(network, spec, spec.partition(":")[0])
+        if text is not None and text.tokenizer is None:
+            refuse_swapped(network, text.module, preparation, what=what)
+        checked = check_foreign(network, what=what, preparation=preparation)
+        if text is not None:
+            check_pair(checked, text, preparation, what=what)
+    marks = [code_and_weights(side, spec, spec.partition(":")[0]) for side in ((network,) if text is None else (network, text.module))]
+    mark = "" if not all(marks) else marks[0] if text is None else fingerprint(" ".join(marks), {})
     if not mark:
         notes = (*notes, "a function's output may change without notice: nothing about it is cached")
-    return as_opened(checked, preparation, name=f"function {spec}", mark=mark, notes=notes)
+    return as_opened(checked, preparation, name=f"function {spec}", mark=mark, notes=notes, text=text)
 
 
-def code_and_weights(network: nn.Module, title: str, *modules: str) -> str:
+def code_and_weights(network: object, title: str, *modules: str) -> str:
     """A fingerprint of a network whose code may be anybody's: weights, plain attributes, and the files that define its classes.
 
     Args:
@@ -66,6 +79,8 @@ def code_and_weights(network: nn.Module, title: str, *modules: str) -> str:
     Returns:
         Empty where code or weights cannot be read: of bare functions, of compiled programs, of classes defined at a prompt.
     """
+    if not isinstance(network, nn.Module):
+        return ""
     parts = dict(network.named_modules(remove_duplicate=False))
     if any(isinstance(part, (*_COMPILED, Bare)) for part in parts.values()):
         return ""
@@ -138,6 +153,10 @@ def _takes_path(function: Callable[..., Any]) -> tuple[bool, bool]:
     return needs, needs or first.default is None or isinstance(first.default, str | Path)
 
 
+def _in_evaluation(encoder: Any) -> Any:
+    return encoder.float().eval() if isinstance(encoder, nn.Module) and not isinstance(encoder, _COMPILED) else encoder
+
+
 def _as_module(made: Any, spec: str) -> nn.Module:
     if isinstance(made, _COMPILED):
         with contextlib.suppress(NotImplementedError):  # exported programs have no modes
@@ -147,4 +166,5 @@ def _as_module(made: Any, spec: str) -> nn.Module:
         return made.float().eval()
     if callable(made) and not isinstance(made, type):
         return Bare(made).eval()
-    raise ConfigError(f"--encoder {spec}: the function returned {type(made).__name__}; it must return an nn.Module or a function of images")
+    wanted = "it must return an nn.Module or a function of images, or a pair of encoders"
+    raise ConfigError(f"--encoder {spec}: the function returned {type(made).__name__}; {wanted}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from cocoa_pl.errors import ConfigError
+from cocoa_pl.text_encoding import Tokenizer
 
 _CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class TextSide:
+    """The text encoder of a pair, before it is frozen.
+
+    Attributes:
+        module: tokens of n texts, or the list of texts, to representations (n, D) in the space of the image encoder.
+        tokenizer: texts to tokens; None where the module takes the texts.
+        name: for people.
+    """
+
+    module: Callable[[Any], Any]
+    tokenizer: Tokenizer | None
+    name: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Opened:
         fingerprint: sha256 of all that decides the module's output (the statistics and the size are not in it); empty where nothing can
             tell, and then nothing about it may be cached.
         notes: a sentence each on what was guessed, stripped or left out.
+        text: the text encoder whose representations lie in the same space, where there is one.
     """
 
     module: nn.Module
@@ -38,6 +55,7 @@ class Opened:
     name: str
     fingerprint: str
     notes: tuple[str, ...]
+    text: TextSide | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +78,12 @@ class Preparation:
         return (*size, f"mean and std of the images: {self.statistics_from}") if self.statistics_from else size
 
 
-def as_opened(network: nn.Module, preparation: Preparation, *, name: str, mark: str, notes: Sequence[str]) -> Opened:
+def as_opened(
+    network: nn.Module, preparation: Preparation, *, name: str, mark: str, notes: Sequence[str], text: TextSide | None = None
+) -> Opened:  # fmt: skip
     """Everything put together; ``mark`` is the fingerprint."""
-    return Opened(network, preparation.mean, preparation.std, preparation.image_size, name, mark, (*notes, *preparation.notes()))
+    every = (*notes, *preparation.notes())
+    return Opened(network, preparation.mean, preparation.std, preparation.image_size, name, mark, every, text)
 
 
 @dataclass(frozen=True)

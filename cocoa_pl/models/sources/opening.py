@@ -10,16 +10,19 @@ from torch import nn
 from cocoa_pl.errors import CheckpointError, ConfigError
 from cocoa_pl.models.sources.architectures import Architecture
 from cocoa_pl.models.sources.functions import code_and_weights, open_function
+from cocoa_pl.models.sources.open_clip_models import open_open_clip
 from cocoa_pl.models.sources.opened import Opened, Preparation, Wishes, as_opened
 from cocoa_pl.models.sources.probing import check_foreign
 from cocoa_pl.models.sources.programs import open_export, open_torchscript
 from cocoa_pl.models.sources.readers import Content, kind_of, read_weights
 from cocoa_pl.models.sources.timm_models import TimmNetwork
 from cocoa_pl.models.sources.torchvision_models import TorchvisionNetwork, torchvision_names
+from cocoa_pl.models.sources.transformers_models import open_transformers
 from cocoa_pl.models.sources.weights import open_weights
 
-FORMS = "torchvision:NAME, timm:NAME, torchscript, export or package.module:function"
+FORMS = "torchvision:NAME, timm:NAME, open_clip:NAME, transformers:ID, torchscript, export or package.module:function"
 _LIBRARIES: dict[str, type[TorchvisionNetwork] | type[TimmNetwork]] = {"torchvision": TorchvisionNetwork, "timm": TimmNetwork}
+_PAIRS = {"open_clip": open_open_clip, "transformers": open_transformers}
 _PROGRAMS = {"torchscript": open_torchscript, "export": open_export}
 
 
@@ -35,8 +38,9 @@ def open_foreign(
     """An encoder that some other tool trained or saved.
 
     Args:
-        path: a file of weights or a program (``--ckpt``); a function may need none.
-        encoder: ``torchvision:NAME``, ``timm:NAME``, ``torchscript``, ``export``, ``package.module:function``, or None to guess.
+        path: a file of weights or a program (``--ckpt``); a function may need none, and some sources bring their weights.
+        encoder: ``torchvision:NAME``, ``timm:NAME``, ``open_clip:NAME[/TAG]``, ``transformers:ID_OR_FOLDER``, ``torchscript``, ``export``,
+            ``package.module:function``, or None to guess.
         trust_pickle: execute what code a file holds; without, a file that holds any is refused.
         image_size: side of its images in pixels; default: what is known of the encoder.
         mean: channel means of its images in [0, 1]; default: what is known of the encoder.
@@ -45,9 +49,12 @@ def open_foreign(
     Raises:
         ConfigError: an option has an unknown name or a value out of range, or a function fails.
         CheckpointError: the file is missing or damaged, holds code, or its weights are not all of the encoder's.
+        DataError: an image and a text encoder whose representations have other lengths.
     """
     wishes = Wishes(image_size, mean, std)
     library, _, name = (encoder or "").partition(":")
+    if library in _PAIRS:
+        return _PAIRS[library](name, path, wishes)
     if encoder is not None and library not in _LIBRARIES and name:
         return open_function(encoder, path, wishes, trust_pickle=trust_pickle)
     architecture = _architecture(encoder) if encoder is not None and encoder not in _PROGRAMS else None

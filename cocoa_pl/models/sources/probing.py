@@ -20,7 +20,7 @@ def check_runs(network: nn.Module, *, what: str, preparation: Preparation) -> No
         CheckpointError: it does not.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        _output(network, _noise(1, preparation.image_size, seed=0), what)
+        _output(network, noise(1, preparation.image_size, seed=0), what)
 
 
 def check_foreign(network: nn.Module, *, what: str, preparation: Preparation) -> nn.Module:
@@ -32,7 +32,7 @@ def check_foreign(network: nn.Module, *, what: str, preparation: Preparation) ->
     Raises:
         CheckpointError: it raises, returns something else, or an image's representation depends on chance or on other images.
     """
-    images, others = (_noise(2, preparation.image_size, seed=seed) for seed in (0, 1))
+    images, others = (noise(2, preparation.image_size, seed=seed) for seed in (0, 1))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):  # one fork for both passes: in two, dropout would drop the same
         first, second = (_output(network, batch, what) for batch in (images, torch.cat([images[:1], others[:1]])))
     if not torch.allclose(first[0], second[0], rtol=1e-3, atol=1e-4 * float(first.nan_to_num(0, 0, 0).abs().max()), equal_nan=True):
@@ -54,7 +54,8 @@ def check_foreign(network: nn.Module, *, what: str, preparation: Preparation) ->
     return network
 
 
-def _noise(num: int, side: int, *, seed: int) -> Tensor:
+def noise(num: int, side: int, *, seed: int) -> Tensor:
+    """Images (num, 3, side, side) of normal noise, as normalised images are."""
     return torch.randn(num, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
