@@ -121,10 +121,13 @@ class FromCaptum:
         """Explicands and baseline (N, C, H, W) to attributions (K, N, H, W).
 
         Raises:
-            DataError: the method needs a baseline and the removal has no image, or a layer and the score does not show its encoder.
+            DataError: the method needs a baseline and the removal has no image, or a layer, with the batch in front, and there is none.
             ConfigError: no such layer.
         """
-        layer = Layer.find(score_fn, explicands, self._layer, method=self._name).module if self._over_layer else None
+        found = Layer.find(score_fn, explicands, self._layer, method=self._name) if self._over_layer else None
+        if found is not None and found.sequence_first:
+            raise DataError(f"captum's {self._name}: layer={found.name} returns tokens (T, B, D), and captum looks for the batch in front")
+        layer = None if found is None else found.module
         start = baseline_image(baseline, method=self._name) if self._needs_baseline else explicands
         maps = [
             self._explain(score_fn, layer, explicands[n : n + 1], start[n : n + 1], n=n, seed=seed, chunk_size=chunk_size)

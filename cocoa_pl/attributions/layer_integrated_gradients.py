@@ -22,12 +22,15 @@ class LayerIntegratedGradients:
 
     A is the output of one layer (Sundararajan, Taly & Yan, ICML 2017, with the layer's output for the input). Where all that the score sees
     passes through the layer, the map sums to the score difference; the share of a class token is left out. Enlarging keeps the sum
-    where the image's sides are multiples of the map's. ``FrozenEncoder`` folds a batch norm into the convolution before it: a convolution
-    named as ``layer`` then returns what comes after the norm.
+    where the image's sides are multiples of the map's. Tokens of late layers have looked at one another, and what goes round a norm by a
+    residual connection has no share: of a transformer the first layer of tokens is taken, where each still stands for its patch.
+    ``FrozenEncoder`` folds a batch norm into the convolution before it: a convolution named as ``layer`` then returns what comes after the
+    norm.
 
     Args:
         num_steps: nodes of the Gauss-Legendre quadrature.
-        layer: dotted name of a layer of the encoder; None for the last one with a spatial output on which the representations depend.
+        layer: dotted name of a layer of the encoder; None for the last one with a spatial output on which the representations depend, of
+            transformers the first one of tokens.
 
     Example:
         >>> from torch import nn
@@ -61,7 +64,7 @@ class LayerIntegratedGradients:
             ConfigError: no such layer.
         """
         start = baseline_image(baseline, method="layer_integrated_gradients")
-        layer = Layer.find(score_fn, explicands, self.layer, method="layer_integrated_gradients")
+        layer = Layer.find(score_fn, explicands, self.layer, method="layer_integrated_gradients", first_of_tokens=True)
         alphas, weights = gauss_legendre(self.num_steps, explicands.device)
         height, width = explicands.shape[2:]
 

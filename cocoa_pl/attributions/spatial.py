@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -54,26 +55,60 @@ def enlarged(maps: Tensor, height: int, width: int) -> Tensor:
     return nn.functional.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
 
 
-def last_spatial_layer(encoder: Encoder, modules: Mapping[str, nn.Module], shape: torch.Size, device: torch.device) -> str:
-    """The last layer with a spatial output at whose positions the representations have a gradient.
+def is_sequence_first(output: Tensor) -> bool:
+    """Whether what a layer returns for one picture are tokens (T, B, D), as in transformers that run with the sequence in front.
 
-    A transformer that reads its class token has none at the other tokens of its last layers. Where no layer has any, as in a dead encoder,
-    the last spatial one will do. One random picture, always the same, is sent through the encoder to see.
+    Example:
+        >>> is_sequence_first(torch.zeros(17, 1, 8)), is_sequence_first(torch.zeros(1, 17, 8)), is_sequence_first(torch.zeros(1, 8, 4, 4))
+        (True, False, False)
+    """
+    return output.ndim == 3 and len(output) > 1 == output.shape[1]
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """A layer that ran: its name, what it read and what it returned for one picture."""
+
+    name: str
+    read: object
+    output: Tensor
+
+    @property
+    def batch_first(self) -> Tensor:
+        return self.output.transpose(0, 1) if is_sequence_first(self.output) else self.output
+
+    @property
+    def reads(self) -> tuple[str, int]:
+        """The same for layers of one parent that read the same tensor, which is alive as long as this record."""
+        return self.name.rpartition(".")[0], id(self.read)
+
+
+def spatial_layer(
+    encoder: Encoder, modules: Mapping[str, nn.Module], shape: torch.Size, device: torch.device, *, first_of_tokens: bool = False
+) -> tuple[str, bool]:  # fmt: skip
+    """The last layer with a spatial output at more than one of whose positions the representations have a gradient.
+
+    A transformer that reads its class token, or one query of its pooling, has none at the other tokens of its last layers. Where no layer
+    has any, as in a dead encoder, the last spatial one will do. One random picture, always the same, is sent through the encoder to see.
 
     Args:
         encoder: images to representations.
         modules: its layers by name.
         shape: (C, H, W) of an image.
         device: of the image.
+        first_of_tokens: where that layer returns tokens, take the first one that returns as many.
+
+    Returns:
+        Its name, and whether it returns tokens (T, B, D).
 
     Raises:
         DataError: no layer is spatial.
     """
-    ran: list[tuple[str, Tensor]] = []
+    ran: list[_Ran] = []
 
-    def note(name: str, module: nn.Module, inputs: object, output: object) -> None:
+    def note(name: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         if isinstance(output, Tensor):
-            ran.append((name, output))
+            ran.append(_Ran(name, inputs[0] if inputs else module, output))
 
     handles = [module.register_forward_hook(partial(note, name), prepend=True) for name, module in modules.items()]
     try:
@@ -87,30 +122,45 @@ def last_spatial_layer(encoder: Encoder, modules: Mapping[str, nn.Module], shape
     seen = _spatial_ones(ran, height, width)
     if not seen:
         raise DataError("the encoder has no layer whose output is a map or a grid of tokens and carries a gradient: name one by layer=")
-    gradients = torch.autograd.grad(asked, list(seen.values()), allow_unused=True)
-    reached = [
-        name for name, grad in zip(seen, gradients, strict=True) if grad is not None and bool(spatial_maps(grad, height, width).any())
-    ]  # fmt: skip
-    return (reached or list(seen))[-1]
+    gradients = torch.autograd.grad(asked, [one.output for one in seen], allow_unused=True)
+
+    def is_reached(gradient: Tensor | None, turned: bool) -> bool:
+        if gradient is None:
+            return False
+        maps = spatial_maps(gradient.transpose(0, 1) if turned else gradient, height, width)
+        return int(maps.any(dim=1).sum()) > 1
+
+    turned = [is_sequence_first(one.output) for one in seen]
+    reached = [k for k, gradient in enumerate(gradients) if is_reached(gradient, turned[k])]
+    chosen = reached[-1] if reached else len(seen) - 1
+    if first_of_tokens and seen[chosen].output.ndim == 3:
+        shape_of = [one.batch_first.shape for one in seen]
+        chosen = next(k for k in reached or range(len(seen)) if shape_of[k] == shape_of[chosen])
+    return seen[chosen].name, turned[chosen]
 
 
-def _spatial_ones(ran: list[tuple[str, Tensor]], height: int, width: int) -> dict[str, Tensor]:
-    """Layers run once whose output is a map of the image's proportions, or tokens of the last shape that occurs more than once.
+def _spatial_ones(ran: list[_Ran], height: int, width: int) -> list[_Ran]:
+    """Layers run once whose output is a map of the image's proportions, or tokens: of each number the last shape to occur twice.
 
-    The inside of attention is left out: joint queries, keys and values (B, T, 3 D), heads (B, heads, T, d), weights (B, heads, T, T).
+    The inside of attention is left out: joint queries, keys and values (B, T, 3 D), or apart, three layers of one parent that read the same
+    tokens; heads (B, heads, T, d), weights (B, heads, T, T).
     """
-    times = Counter(name for name, _ in ran)
-    once = {name: output for name, output in ran if times[name] == 1 and output.requires_grad and len(output) == 1}
-    tokens = [output.shape[1:] for output in once.values() if output.ndim == 3 and _grid(output.shape[1], height, width)]
-    lengths, wanted = {length for length, _ in tokens}, ([shape for shape in tokens if tokens.count(shape) > 1] or tokens)[-1:]
+    times, readers = Counter(one.name for one in ran), Counter(one.reads for one in ran)
+    once = [one for one in ran if times[one.name] == 1 and one.output.requires_grad and len(one.batch_first) == 1]
+    shapes: dict[int, list[torch.Size]] = {}  # of tokens, by their number
+    for one in once:
+        if one.output.ndim == 3 and _grid(one.batch_first.shape[1], height, width):
+            shapes.setdefault(one.batch_first.shape[1], []).append(one.batch_first.shape)
+    wanted = {([shape for shape in same if same.count(shape) > 1] or same)[-1] for same in shapes.values()}
 
-    def is_spatial(output: Tensor) -> bool:
+    def is_spatial(one: _Ran) -> bool:
+        output = one.batch_first
         if output.ndim == 3:
-            return output.shape[1:] in wanted
+            return output.shape in wanted and readers[one.reads] == 1
         sizes = [output.shape[2:], output.shape[1:3]] if output.ndim == 4 else []
-        return any(min(size) > 1 and not lengths & {*size} and _fits(size, height, width) for size in sizes)
+        return any(min(size) > 1 and not shapes.keys() & {*size} and _fits(size, height, width) for size in sizes)
 
-    return {name: output for name, output in once.items() if is_spatial(output)}
+    return [one for one in once if is_spatial(one)]
 
 
 def _fits(size: torch.Size, height: int, width: int) -> bool:

@@ -26,7 +26,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 PLACES = ("at the top left", "at the top right", "at the bottom left", "at the bottom right")
 MOST_OBJECTS = len(PLACES)
 _BEGINNINGS = ("", "a photo of ", "a picture of ")
-_WITHHELD = 0.04  # of the words of training captions: what an unknown word means has to be learned
+_WITHHELD = 0.01  # of the words of training captions: what an unknown word means has to be learned
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _in_corner(chosen: Tensor, draw: Tensor, place: Tensor, size: int) -> Tensor
 def _caption(objects: tuple[SceneObject, ...], draw: list[float]) -> str:
     """A caption of some of the objects, in random order, from 64 numbers in [0, 1)."""
     order = sorted(range(len(objects)), key=lambda k: draw[k])
-    num = 1 + int(draw[4] * len(objects))
+    num = len(objects) if draw[4] < 0.5 else 1 + int((2 * draw[4] - 1) * len(objects))
     mentions = [_mention(objects[k], draw[8 + 4 * k : 12 + 4 * k]) for k in order[:num]]
     text = _BEGINNINGS[int(draw[5] * len(_BEGINNINGS))] + " and ".join(mentions)
     return " ".join(UNKNOWN if draw[24 + i % 40] < _WITHHELD else word for i, word in enumerate(text.split()))
@@ -194,6 +194,6 @@ def _caption(objects: tuple[SceneObject, ...], draw: list[float]) -> str:
 
 def _mention(one: SceneObject, draw: list[float]) -> str:
     """An object in words: colour and digit, or one of them, and perhaps the place."""
-    words = one.name if draw[0] < 0.6 else one.digit if draw[0] < 0.9 else f"{one.colour} digit"
+    words = one.name if draw[0] < 0.6 else one.digit if draw[0] < 0.97 else f"{one.colour} digit"
     article = "an" if words[0] in "aeiou" else "a"
-    return f"{article} {words}" + (f" {one.place}" if draw[1] < 0.25 else "")
+    return f"{article} {words}" + (f" {one.place}" if draw[1] < 0.08 else "")

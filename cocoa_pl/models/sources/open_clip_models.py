@@ -19,6 +19,7 @@ from cocoa_pl.models.sources.quiet import quiet_logs
 from cocoa_pl.models.sources.readers import kind_of, read_weights
 from cocoa_pl.optional import require
 
+_POSITIONS = "visual.positional_embedding"
 _QUICK = "-quickgelu"  # how OpenCLIP names the variants with the activation that OpenAI trained with
 
 
@@ -45,7 +46,7 @@ def open_open_clip(name: str, path: Path | None, wishes: Wishes) -> Opened:
     with quiet_logs():
         model, remarks = source.built(image_size=wishes.image_size)
         file = source.downloaded() if path is None else path
-        _load(model, file, what=source.option)
+        _load(model, file, what=source.option, resample=wishes.image_size is not None)
         tokenizer = source.tokenizer()
     preparation = wishes.over(source.preparation(model))
     what = f"--encoder {source.option}" if path is None else f"{path}: OpenCLIP {name}"
@@ -138,12 +139,21 @@ class _Source:
         return replace(usual, mean=mean, std=std, statistics_from=f"OpenCLIP's for {self.name}{self.tag and '/'}{self.tag}")
 
 
-def _load(model: nn.Module, path: Path, *, what: str) -> None:
-    """Weights of a file into a model, converted as OpenCLIP converts them."""
+def _load(model: nn.Module, path: Path, *, what: str, resample: bool) -> None:
+    """Weights of a file into a model, converted as OpenCLIP converts them; positions of another size only where that is asked for."""
     kind = _kind(path, what=what)
     library = require("open_clip", package="open_clip_torch", what=f"{what} needs")
     try:
+        before = library.factory.load_state_dict(str(path), weights_only=True).get(_POSITIONS)
+        own = model.state_dict().get(_POSITIONS)
+        if not resample and before is not None and own is not None and before.shape != own.shape:
+            raise CheckpointError(
+                f"{path}: weights do not fit {what}: positions {tuple(before.shape)} instead of {tuple(own.shape)}, of another model or "
+                "for images of another size, which --image-size asks for"
+            )
         lacking = library.load_checkpoint(model, str(path), strict=False, weights_only=True)
+    except CheckpointError:
+        raise
     except Exception as error:  # of a file that may be anything
         read_weights(path, kind=kind, trust_pickle=False)  # says what is wrong with a file that cannot be read
         raise CheckpointError(f"{path}: weights do not fit {what} ({_misfit(error)})") from error

@@ -58,7 +58,8 @@ def open_transformers(name: str, path: Path | None, wishes: Wishes) -> Opened:
     texts = _TextSide(model.text_model, getattr(model, "text_projection", nn.Identity()))
     text = TextSide(texts, tokenizer, f"the text side of {name}")
     check_pair(images, text, preparation, what=what)
-    mark = fingerprint(f"transformers {config!r} {preparation.image_size}", model.state_dict())
+    mark = fingerprint(f"transformers {config!r} {preparation.image_size} {tokenizer.rules()}", model.state_dict())
+    name = Path(name).name if Path(name).is_dir() else name
     unused = (f"{len(loading['unexpected_keys'])} weights are no part of it",) if loading["unexpected_keys"] else ()
     return as_opened(images, preparation, name=f"{_CLASSES[kind]} {name}", mark=mark, notes=unused, text=text)
 
@@ -122,6 +123,11 @@ class _Tokenizer:
     def __call__(self, texts: Sequence[str], /) -> Mapping[str, Tensor]:
         made = self._tokenizer(list(texts), padding="max_length", max_length=self._length, truncation=True, return_tensors="pt")
         return {name: made[name] for name in ("input_ids", "attention_mask") if name == "input_ids" or self._masked}
+
+    def rules(self) -> str:
+        """All that decides tokens."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        return repr(self._tokenizer) if backend is None else str(backend.to_str())
 
     def num_tokens(self, text: str, /) -> int:
         return len(self._tokenizer(text, truncation=False, verbose=False)["input_ids"])
