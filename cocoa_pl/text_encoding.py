@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,14 @@ class Tokenizer(Protocol):
 
     def num_tokens(self, text: str, /) -> int:
         """Tokens of a text before it is cut or padded, with those that mark its ends."""
+
+
+@runtime_checkable
+class KnowsWords(Protocol):
+    """A tokenizer to which some words are nothing but unknown."""
+
+    def unknown(self, text: str, /) -> tuple[str, ...]:
+        """The words of a text that it does not know."""
 
 
 class FrozenTextEncoder:
@@ -87,6 +95,11 @@ class FrozenTextEncoder:
             limit = self.tokenizer.context_length if self.tokenizer is not None else None
             if self.tokenizer is not None and limit is not None and (num := self.tokenizer.num_tokens(text)) > limit:
                 raise DataError(f"the text {_short(text)} has {num} tokens, the text encoder takes {limit}: shorten it")
+
+    def unknown(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The words of texts that are all one to the encoder, each once; none where its tokenizer takes any text apart."""
+        tokenizer = self.tokenizer
+        return tuple(dict.fromkeys(word for text in texts for word in tokenizer.unknown(text))) if isinstance(tokenizer, KnowsWords) else ()
 
     def _pass(self, texts: list[str]) -> Tensor:
         self.num_forwards += len(texts)

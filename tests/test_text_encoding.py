@@ -136,3 +136,10 @@ def test_an_image_encoder_takes_no_texts(texts: Any) -> None:
     for call in (encoder, encoder.encode):
         with pytest.raises(DataError, match="texts met an image encoder, which takes images; texts are for the text encoder"):
             call(texts)
+
+
+def test_words_that_a_tokenizer_of_words_does_not_know_are_told() -> None:
+    tokenizer = WordTokenizer(["a", "red"], context_length=6)
+    encoder = FrozenTextEncoder(nn.Sequential(nn.Embedding(tokenizer.size, 4), nn.Flatten(), nn.Linear(24, 3)), tokenizer)
+    assert encoder.unknown(["a red zebra", "a zebra and a cat"]) == ("zebra", "and", "cat")
+    assert FrozenTextEncoder(lambda texts: torch.ones(len(texts), 3)).unknown(["a zebra"]) == ()

@@ -24,6 +24,7 @@ RepsOf = Callable[[Pick | None], Tensor]
 
 _FEWEST_PAIRS = 127  # of sets of words: all that there are of eight words
 _ALL_CONCEPTS = "/concepts"  # no corpus can be called so
+_SHOWN = 8  # unknown words
 _READING = (
     "Rank: the share of its foil's texts that a picture is less like than the text. Prompt agreement: the rank correlation of the map with "
     "that of nonsense in the same sentence; near 1, the map does not depend on what was asked."
@@ -141,6 +142,10 @@ def encode_texts(chosen: ChosenTexts, reps_of: RepsOf, text_reps: TextReps) -> t
             f"concept 1 to {chosen.top}: likeness to those of {len(bank.concepts)} concepts "
             f"({bank.words}{f', in {num} sentences each' if num > 1 else ''}) that each picture is most like, beyond that to all of them."
         )
+    named = [*(text for target in chosen.targets for text in target.corpus.prompts), *(chosen.bank.concepts if chosen.bank else ())]
+    if unknown := text_reps.encoder.unknown(named):
+        shown = ", ".join(unknown[:_SHOWN]) + (f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else "")
+        facts.append(f"The text encoder does not know the words: {shown}. To it they are all one, and maps towards them mean nothing.")
     return asked, [*facts, _READING]
 
 
