@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cocoa_pl.metrics.attribution_quality import AttributionQuality, InsertionDeletion
     from cocoa_pl.metrics.intervals import bootstrap_interval, paired_difference, t_interval
     from cocoa_pl.metrics.perturbation import perturbation_curves
+    from cocoa_pl.metrics.placing import measure_placement
     from cocoa_pl.metrics.randomisation import cascade, randomised
     from cocoa_pl.removal import Black, Blur, Cartoon, ChannelMean, Grayscale, Inpaint, Noise, RandomImage, ShuffledPatches
     from cocoa_pl.targets import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         separation,
         stack,
     )
+    from cocoa_pl.text_encoding import FrozenTextEncoder
 
 _PLACES = {
     "cocoa_pl.allocator": ("keep_freed_memory",),
@@ -94,6 +96,7 @@ _PLACES = {
     "cocoa_pl.metrics.attribution_quality": ("AttributionQuality", "InsertionDeletion"),
     "cocoa_pl.metrics.intervals": ("bootstrap_interval", "paired_difference", "t_interval"),
     "cocoa_pl.metrics.perturbation": ("perturbation_curves",),
+    "cocoa_pl.metrics.placing": ("measure_placement",),
     "cocoa_pl.metrics.randomisation": ("cascade", "randomised"),
     "cocoa_pl.removal": (
         "Black",
@@ -106,6 +109,7 @@ _PLACES = {
         "RandomImage",
         "ShuffledPatches",
     ),
+    "cocoa_pl.text_encoding": ("FrozenTextEncoder",),
     "cocoa_pl.targets": (
         "DirectionTarget",
         "bootstrap",
@@ -140,6 +144,7 @@ __all__ = [
     "ExplanationCallback",
     "FromCaptum",
     "FrozenEncoder",
+    "FrozenTextEncoder",
     "GradCam",
     "Gradient",
     "GradientShap",
@@ -180,6 +185,7 @@ __all__ = [
     "label_free",
     "load_encoder",
     "measure",
+    "measure_placement",
     "neighbours",
     "paired_difference",
     "perturbation_curves",
