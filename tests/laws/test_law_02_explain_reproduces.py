@@ -16,18 +16,26 @@ Logged = Callable[[Path], dict[tuple[int, str], float]]
 _MACHINE = {"explain/seconds", "explain/share_of_epoch"}
 
 
-@pytest.mark.parametrize("ema", [False, True], ids=["weights", "moving average"])
+_RUNS = {
+    "weights": (),
+    "moving average": ("model.ema_decay=0.9",),
+    "texts": ("data.name=captioned_scenes", "model.method=image_text", "model.text_width=16", "explain.space=projections"),
+}
+
+
+@pytest.mark.parametrize("kind", _RUNS)
 def test_explaining_the_last_checkpoint_gives_the_logged_numbers(
-    tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, ema: bool
+    tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, kind: str
 ) -> None:
     folder = smoke_run
-    if ema:
-        train(smoke_config(tmp_path, "model.ema_decay=0.9"))
+    if overrides := _RUNS[kind]:
+        train(smoke_config(tmp_path, *overrides))
         folder = tmp_path / "smoke"
     explain(Request((folder / "last.ckpt",), out=tmp_path / "report"))
     again = json.loads((tmp_path / "report" / "report.json").read_text())["scalars"]
     before = {name: value for (step, name), value in logged(folder).items() if step == 2 and name.startswith("explain/")}
     assert before.keys() - _MACHINE == again.keys()
     assert {name for name in again if "drift" in name}
+    assert any("-text/" in name for name in again) == (kind == "texts")
     for name, value in again.items():
         assert value == before[name] or (value is None and before[name] != before[name]), name

@@ -50,6 +50,20 @@ def test_a_signal_in_the_middle_of_an_epoch(
     assert_same_run(tmp_path / "smoke", smoke_run, logged)
 
 
+def test_captions_go_on_where_they_were(
+    tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The captions of an epoch, the learned temperature and what is explained in words."""
+    texts = ("data.name=captioned_scenes", "model.method=image_text", "model.text_width=16", "explain.space=projections")
+    runs.train(smoke_config(tmp_path / "whole", *texts))
+    at_batch(monkeypatch, 1, 0, before=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        runs.train(smoke_config(tmp_path, *texts))
+    monkeypatch.undo()
+    runs.train(smoke_config(tmp_path, *texts), resume=tmp_path / "smoke" / "last.ckpt")
+    assert_same_run(tmp_path / "smoke", tmp_path / "whole" / "smoke", logged)
+
+
 def test_killed_after_an_epoch(
     tmp_path: Path, smoke_run: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
