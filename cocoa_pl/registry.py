@@ -60,6 +60,8 @@ DATASETS = Table(
     stl10="cocoa_pl.data.torchvision_sets:stl10",
     image_folder="cocoa_pl.data.image_folder:image_folder",
 )
+CAPTIONED = ("captioned_scenes",)
+"""Data sets that have captions."""
 VIEW_NAMES = ("original", "flip", "crop", "crop_flip", "grayscale", "jitter", "erase", "rotate90")
 """Views of an explicand, made by ``cocoa_pl.augmentations.held_out``."""
 TARGETS = Table(

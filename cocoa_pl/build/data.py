@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +69,9 @@ def build_views(config: Config, image_size: int) -> DeviceViews:
 def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
     """Batches, and the two views of each image."""
     views = build_views(config, splits.image_size)
+    reads = config.model.method == "image_text"
+    if reads:
+        _warn_of_false_captions(config)
     on_device = config.augment.backend == "device" or (config.augment.backend == "auto" and splits.in_memory)
     return ImageDataModule(
         splits,
@@ -77,8 +81,17 @@ def build_datamodule(config: Config, splits: Splits) -> ImageDataModule:
         transform=None if on_device else lightly_views(views),
         num_workers=config.data.num_workers,
         num_bank=config.data.num_bank,
-        tokenizer=tokenizer_of(splits.train.words) if config.model.method == "image_text" else None,
+        tokenizer=tokenizer_of(splits.train.words) if reads else None,
     )
+
+
+def _warn_of_false_captions(config: Config) -> None:
+    """Views that change what captions name would teach falsehoods."""
+    augment = config.augment
+    changed = {"flip": "places", "jitter": "colours", "grayscale": "colours"}
+    wrong = [f"augment.{name}={value:g} changes {what}" for name, what in changed.items() if (value := getattr(augment, name))]
+    if wrong:
+        warnings.warn(f"captions name colours and places: {', '.join(wrong)}; configs/clip_scenes.yaml has them at 0", stacklevel=3)
 
 
 def build_explain_set(config: Config, splits: Splits) -> ExplainSet:

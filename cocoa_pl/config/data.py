@@ -59,11 +59,11 @@ class DataConfig:
     unlabeled: bool = False
     """Train on the unlabelled images too, where the data set has some (stl10: 100 000)."""
     image_size: int = 32
-    """Side of the square images in pixels, for scenes (both) and image_folder; other data sets have a size of their own."""
+    """Side of the square images in pixels, for scenes, captioned_scenes and image_folder; other data sets have a size of their own."""
     num_train: int | None = None
     """Training images, drawn with the run's seed; null takes all there are (scenes: generates 9000, captioned_scenes 8000)."""
     num_val: int | None = None
-    """Validation images, drawn with the run's seed; null takes all there are (scenes: generates 1000)."""
+    """Validation images, drawn with the run's seed; null takes all there are (both kinds of scenes: generates 1000)."""
     val_fraction: float = 0.1
     """Share split off for validation, by seed, where the data has no validation split."""
     on_bad_image: str = "error"
@@ -91,7 +91,7 @@ class DataConfig:
 
 @dataclass
 class AugmentConfig:
-    """The two views of an image that SimCLR pulls together."""
+    """The views of an image that training sees: two of it that SimCLR pulls together, or one beside its caption."""
 
     backend: str = "auto"
     """device makes views in batches where the model is, lightly uses its PIL transform in the loader; auto: device for data in memory."""

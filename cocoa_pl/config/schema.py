@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from cocoa_pl.config.data import AugmentConfig, DataConfig
 from cocoa_pl.config.explaining import ExplainConfig
 from cocoa_pl.config.training import CheckpointConfig, ModelConfig, OptimConfig, RunConfig, TrainerConfig
+from cocoa_pl.errors import ConfigError
+from cocoa_pl.registry import CAPTIONED
 
 
 @dataclass
@@ -25,3 +27,9 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    def __post_init__(self) -> None:
+        if self.model.method == "image_text" and self.data.name not in CAPTIONED:
+            raise ConfigError(
+                f"model.method=image_text: learns from captions, and data.name={self.data.name} has none; must be {' or '.join(CAPTIONED)}"
+            )

@@ -17,6 +17,7 @@ from cocoa_pl.data.digits import MASK_THRESHOLD, clutter, digits, placed
 from cocoa_pl.data.source import MemorySource, NamedObject
 from cocoa_pl.data.words import UNKNOWN, words_of
 from cocoa_pl.rng import counter_uniform, derive_seed
+from cocoa_pl.texts.words import article
 
 COLOURS = {
     "red": (0.95, 0.12, 0.10), "green": (0.10, 0.80, 0.15), "blue": (0.25, 0.35, 1.00), "yellow": (0.98, 0.92, 0.10),
@@ -44,8 +45,8 @@ class CaptionedOptions:
     image_size: int = 40
     num_objects: tuple[int, int] = (1, 3)
     background: float = 0.1
-    same_colour: float = 0.0
-    same_digit: float = 0.0
+    same_colour: float = 0.2
+    same_digit: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -195,5 +196,4 @@ def _caption(objects: tuple[SceneObject, ...], draw: list[float]) -> str:
 def _mention(one: SceneObject, draw: list[float]) -> str:
     """An object in words: colour and digit, or one of them, and perhaps the place."""
     words = one.name if draw[0] < 0.6 else one.digit if draw[0] < 0.97 else f"{one.colour} digit"
-    article = "an" if words[0] in "aeiou" else "a"
-    return f"{article} {words}" + (f" {one.place}" if draw[1] < 0.08 else "")
+    return f"{article(words)} {words}" + (f" {one.place}" if draw[1] < 0.08 else "")

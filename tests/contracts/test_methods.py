@@ -24,7 +24,7 @@ def config_of(method: str) -> Config:
             f"model.method={method}", f"data.name={DATA.get(method, 'scenes')}", "data.num_train=32", "data.num_val=12",
             "data.batch_size=16", "data.num_bank=16", "model.width=8", "model.projection_dim=8", "model.text_width=16",
             "explain.space=projections", "explain.enabled=false", "run.logger=none", "trainer.epochs=1", "trainer.accelerator=cpu",
-            "trainer.progress_bar=false",
+            "trainer.progress_bar=false", "augment.jitter=0", "augment.grayscale=0",
         ]
     )  # fmt: skip
 

@@ -10,11 +10,14 @@ import torch
 
 from cocoa_pl.config import Config
 from cocoa_pl.runs import train
+from tests.overrides import TEXTS
 
 Logged = Callable[[Path], dict[tuple[int, str], float]]
 
 
-@pytest.mark.parametrize("extra", [(), ("model.ema_decay=0.9", "trainer.accumulate=2")], ids=["plain", "ema and accumulation"])
+@pytest.mark.parametrize(
+    "extra", [(), ("model.ema_decay=0.9", "trainer.accumulate=2"), TEXTS], ids=["plain", "ema and accumulation", "images and captions"]
+)
 def test_explaining_leaves_no_trace(tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged, extra: tuple[str, ...]) -> None:
     checkpoints, losses = [], []
     for enabled in ("true", "false"):

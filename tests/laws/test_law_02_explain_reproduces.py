@@ -11,6 +11,7 @@ import pytest
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config
 from cocoa_pl.runs import explain, train
+from tests.overrides import TEXTS
 
 Logged = Callable[[Path], dict[tuple[int, str], float]]
 _MACHINE = {"explain/seconds", "explain/share_of_epoch"}
@@ -19,7 +20,7 @@ _MACHINE = {"explain/seconds", "explain/share_of_epoch"}
 _RUNS = {
     "weights": (),
     "moving average": ("model.ema_decay=0.9",),
-    "texts": ("data.name=captioned_scenes", "model.method=image_text", "model.text_width=16", "explain.space=projections"),
+    "texts": TEXTS,
 }
 
 

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cocoa_pl import runs
 from cocoa_pl.callbacks.guarding import Guard
 from cocoa_pl.config import Config
+from tests.overrides import TEXTS
 
 Logged = Callable[[Path], dict[tuple[int, str], float]]
 
@@ -54,13 +55,12 @@ def test_captions_go_on_where_they_were(
     tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The captions of an epoch, the learned temperature and what is explained in words."""
-    texts = ("data.name=captioned_scenes", "model.method=image_text", "model.text_width=16", "explain.space=projections")
-    runs.train(smoke_config(tmp_path / "whole", *texts))
+    runs.train(smoke_config(tmp_path / "whole", *TEXTS))
     at_batch(monkeypatch, 1, 0, before=lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(SystemExit):
-        runs.train(smoke_config(tmp_path, *texts))
+        runs.train(smoke_config(tmp_path, *TEXTS))
     monkeypatch.undo()
-    runs.train(smoke_config(tmp_path, *texts), resume=tmp_path / "smoke" / "last.ckpt")
+    runs.train(smoke_config(tmp_path, *TEXTS), resume=tmp_path / "smoke" / "last.ckpt")
     assert_same_run(tmp_path / "smoke", tmp_path / "whole" / "smoke", logged)
 
 
