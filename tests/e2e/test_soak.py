@@ -1,4 +1,4 @@
-"""Two hundred epochs with explanations: what a process holds does not grow."""
+"""A hundred epochs with explanations, or as many as COCOA_SOAK_EPOCHS says: what a process holds does not grow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cocoa_pl import runs
 from cocoa_pl.config import Config
 from cocoa_pl.runs import training
 
-_EPOCHS = 200
+_EPOCHS = int(os.environ.get("COCOA_SOAK_EPOCHS", "100"))
 _SMALL = [
     f"trainer.epochs={_EPOCHS}", "data.num_train=32", "data.num_val=8", "data.num_bank=16", "model.width=8", "explain.num_explicands=1",
     "explain.views=[original]", "explain.attributions=[rise]", "explain.num_masks=4", "explain.foil_size=4", "explain.curve_steps=2",
@@ -41,7 +41,7 @@ class Watch(Callback):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-def test_200_epochs_hold_no_more_than_20(
+def test_many_epochs_hold_no_more_than_20(
     tmp_path: Path, smoke_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     watch, build = Watch(), training.build_trainer
@@ -55,10 +55,10 @@ def test_200_epochs_hold_no_more_than_20(
     runs.train(smoke_config(tmp_path, *_SMALL))
     megabytes, files, threads, objects = held = np.array(watch.seen).T
     assert len(megabytes) == _EPOCHS
-    for n in (1, 20, 50, 100, 150, 200):
+    for n in (1, 20, 50, _EPOCHS):
         print(f"epoch {n}:", *(f"{each[n - 1]:.0f} {what}" for each, what in zip(held, ("MB", "files", "threads", "objects"), strict=True)))
     assert files[-20:].min() <= files[:20].max()  # the least of some: a log may be open as one is counted
     assert threads[-20:].min() <= threads[:20].max()
     # the curves that are drawn and the film strip, of one more column an epoch, are what may grow
-    assert megabytes[-20:].mean() - megabytes[20:40].mean() < 30
+    assert megabytes[-20:].mean() - megabytes[20:40].mean() < 0.15 * _EPOCHS
     assert objects[-20:].mean() - objects[20:40].mean() < 100 * _EPOCHS
