@@ -153,7 +153,7 @@ class TestWords:
             ("--corpus cat=photos --corpus-text cat dog", "--corpus-text: 'cat' is what a target of --corpus is called too"),
             ("--corpus concept=photos --concepts cat dog --corpus-text x=cat x=dog", "both are called 'x'"),
             ("--concepts cifar10", "did you mean 'cifar100'"),
-            ("--concepts cat", "--concepts: has 1 concepts"),
+            ("--concepts cat", "--concepts: has 1 concept; it must have 2 to 20000"),
             ("--foil-text @gone.txt --corpus-text cat", "--foil-text @gone.txt: no such file"),
         ],
     )

@@ -66,6 +66,8 @@ def test_command_parses(command: Command, tmp_path: Path, monkeypatch: pytest.Mo
             make_run(Path(words[words.index(option) + 1]))
     for option in ("--corpus", "--foil"):
         make_pictures(words, option)
+    if "--annotations" in words:
+        Path(words[words.index("--annotations") + 1]).write_text("picture,text,box\n")
     for word in words:
         if word.startswith("@"):
             Path(word[1:]).write_text("one\ntwo\nthree\n")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cocoa_pl.asking.choosing import Chosen, ChosenTarget
-from cocoa_pl.asking.encoding_texts import Foils, RepsOf, TextReps, contrast, count, encode_texts, parted
+from cocoa_pl.asking.encoding_texts import Foils, RepsOf, TextReps, contrast, count, encode_texts, listed, parted
 from cocoa_pl.asking.picks import Pick
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.data.corpora import clusters
@@ -22,6 +22,10 @@ from cocoa_pl.text_encoding import FrozenTextEncoder
 _FEWEST_HEALTH = 8  # representations from which health can be told
 _NAMED = 3
 _FEW = 12
+_TWO_KINDS = (
+    "The quality of the target (AUROC) is left out where corpus and foil are of different kinds, as the gap between pictures and texts "
+    "alone would make it 1"
+)
 _CIRCULAR = "The encoder itself chose these pictures, which makes the quality of the target high."
 
 Encode = Callable[[Source, Sequence[int]], Tensor]
@@ -36,11 +40,13 @@ class Encoded:
         asked: its targets.
         facts: whole sentences: what each target compares with what.
         health: collapse level and effective rank; NaN where too few representations are at hand.
+        notices: whole sentences on words that this encoder does not know.
     """
 
     asked: tuple[Asked, ...]
     facts: tuple[str, ...]
     health: tuple[float, float]
+    notices: tuple[str, ...] = ()
 
 
 def encode_question(
@@ -78,19 +84,26 @@ def encode_question(
 
     text_reps = None if text is None else TextReps(text, dim=dim, device=device)
     asked: list[Asked] = []
-    facts: list[str] = []
+    facts, notices = list[str](), list[str]()
     for target in chosen.targets:
         made, said = _targets(target, reps_of, text_reps, seed=seed)
-        asked += made
+        asked += [replace(each, of_two_kinds=target.texts is not None) for each in made]
         facts += said
     if not chosen.texts.is_empty:
         assert text_reps is not None  # refused where the encoder was opened
-        made, said = encode_texts(chosen.texts, reps_of, text_reps)
-        asked += made
-        facts += said
+        of_texts = encode_texts(chosen.texts, reps_of, text_reps)
+        asked += of_texts.asked
+        facts += of_texts.facts
+        notices = of_texts.notices
+    mixed = [target.name for target in asked if target.of_two_kinds]
+    mixed += [text.corpus.name for text in chosen.texts.targets if text.pictures is not None]
+    if mixed:
+        facts.append(f"{_TWO_KINDS}: {listed(mixed)}.")
     judged = reps_of(chosen.foil) if chosen.foil is not None else torch.cat([reps_of(None), *(reps_of(t.corpus) for t in chosen.targets)])
     enough = len(judged) >= _FEWEST_HEALTH
-    return Encoded(tuple(asked), tuple(facts), (collapse_level(judged), effective_rank(judged)) if enough else (float("nan"),) * 2)
+    return Encoded(
+        tuple(asked), tuple(facts), (collapse_level(judged), effective_rank(judged)) if enough else (float("nan"),) * 2, tuple(notices)
+    )
 
 
 def _targets(target: ChosenTarget, reps_of: RepsOf, text_reps: TextReps | None, *, seed: int) -> tuple[list[Asked], list[str]]:

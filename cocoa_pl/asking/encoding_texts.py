@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cocoa_pl.asking.picks import Pick
-from cocoa_pl.asking.prompts import GIBBERISH, Prompted
+from cocoa_pl.asking.prompts import GIBBERISH, Prompted, can_tell
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.asking.texts import ChosenText, ChosenTexts, Sentences, TextPick
 from cocoa_pl.attributions.words import word_shapley
 from cocoa_pl.errors import DataError, DivergedError
 from cocoa_pl.targets import normalize
 from cocoa_pl.text_encoding import FrozenTextEncoder
-from cocoa_pl.texts.templates import DEFAULT, fill
+from cocoa_pl.texts.templates import DEFAULT, NEUTRAL, fill
 
 Foils = tuple[Tensor, Tensor]
 """What explains and what measures, (F, D) each."""
@@ -43,9 +44,14 @@ class TextReps:
     def __init__(self, encoder: FrozenTextEncoder, *, dim: int, device: torch.device) -> None:
         self.encoder, self._dim, self._device = encoder, dim, device
         self._known: dict[str, Tensor] = {}
+        self._means: tuple[Sequence[Sentences], Tensor] = (), torch.empty(0, dim, device=device)
 
-    def of(self, texts: Sequence[str]) -> Tensor:
+    def of(self, texts: Sequence[str], what: str) -> Tensor:
         """(n, D).
+
+        Args:
+            texts: n.
+            what: the option that gave them, for messages.
 
         Raises:
             DataError: a text that cannot be encoded, or representations of another length than the image encoder's.
@@ -53,7 +59,11 @@ class TextReps:
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            made = self.encoder.encode(new).to(self._device)
+            try:
+                made = self.encoder.encode(new).to(self._device)
+            except DataError:
+                self.check(new, what)
+                raise
             if made.shape[1] != self._dim:
                 raise DataError(
                     f"the text encoder gives representations of length {made.shape[1]}, the image encoder {self._dim}: they share no space"
@@ -63,10 +73,23 @@ class TextReps:
             self._known |= dict(zip(new, normalize(made), strict=True))
         return torch.stack([self._known[text] for text in texts])
 
-    def means(self, groups: Sequence[Sentences]) -> Tensor:
-        """The mean of each group's representations, (F, D)."""
-        reps = self.of([text for group in groups for text in group])
-        return torch.stack([own.mean(0) for own in torch.split(reps, [len(group) for group in groups])])
+    def check(self, texts: Sequence[str], what: str) -> None:
+        """See that texts of an option can be encoded.
+
+        Raises:
+            DataError: one that is too long.
+        """
+        try:
+            self.encoder.check(texts)
+        except DataError as error:
+            raise DataError(f"{what}: {error}") from error
+
+    def means(self, groups: Sequence[Sentences], what: str) -> Tensor:
+        """The mean of each group's representations, (F, D); the same memory where the same groups are asked for twice in a row."""
+        if groups != self._means[0]:
+            reps = self.of([text for group in groups for text in group], what)
+            self._means = groups, torch.stack([own.mean(0) for own in torch.split(reps, [len(group) for group in groups])])
+        return self._means[1]
 
     def nonsense(self, templates: Sequence[str]) -> Tensor:
         """(D,), the mean of words of no language in the same sentences, or in a plain one where those have no room for them."""
@@ -75,7 +98,7 @@ class TextReps:
             self.encoder.check(texts)
         except DataError:  # longer in tokens than what was asked
             texts = [fill(DEFAULT, word) for word in GIBBERISH]
-        return self.of(texts).mean(0)
+        return self.of(texts, "--template").mean(0)
 
     def words(self, text: str) -> tuple[tuple[str, ...], Tensor]:
         """A text's words, and each one's attribution (W, D) along every dimension of a representation."""
@@ -98,7 +121,7 @@ def contrast(pictures: Pick | None, texts: TextPick | None, reps_of: RepsOf, tex
     if texts is None:
         return made, ", without a foil" if pictures is None else f", beyond that to {count(len(made[0]))} ({pictures.words})"
     assert text_reps is not None  # a question in words to an encoder without a text side is refused
-    own = parted(text_reps.means(texts.groups), texts)
+    own = parted(text_reps.means(texts.groups, "--foil-text"), texts)
     if pictures is None:
         more = f"; {texts.num_measuring} more measure insertion and deletion" if texts.num_measuring else ""
         return own, f", beyond that to {count(len(own[0]), 'text')} ({texts.words}{more})"
@@ -126,13 +149,26 @@ def count(num: int, what: str = "picture") -> str:
     return f"one {what}" if num == 1 else f"{num} {what}s"
 
 
-def encode_texts(chosen: ChosenTexts, reps_of: RepsOf, text_reps: TextReps) -> tuple[list[Asked], list[str]]:
-    """Targets of text, and whole sentences on what each compares with what.
+class EncodedTexts(NamedTuple):
+    """What texts come to for one encoder."""
+
+    asked: list[Asked]  # targets
+    facts: list[str]  # whole sentences on what each compares with what
+    notices: list[str]  # whole sentences on words that the encoder does not know
+
+
+def encode_texts(chosen: ChosenTexts, reps_of: RepsOf, text_reps: TextReps) -> EncodedTexts:
+    """Targets of text, and what is to be said of them.
 
     Raises:
-        DataError: see :meth:`TextReps.of`.
+        DataError: see :meth:`TextReps.of`; or a text of which the encoder knows no word, so that maps towards it would mean nothing.
         DivergedError: see :meth:`TextReps.of`.
     """
+    notices, corpora = _unknown_words(chosen, text_reps), [target.corpus for target in chosen.targets]
+    for templates in {corpus.templates for corpus in corpora if len(corpus.templates) > 1}:  # of several, none is a corpus's own sentence
+        text_reps.check([fill(template, NEUTRAL) for template in templates], "--template")
+    if corpora:
+        text_reps.of([text for corpus in corpora for text in corpus.prompts], "--corpus-text")  # at once, and before they are a foil
     made = [_target(target, reps_of, text_reps, words=chosen.words) for target in chosen.targets]
     asked, facts = [each for each, _ in made], [said for _, said in made]
     if chosen.bank is not None:
@@ -142,18 +178,60 @@ def encode_texts(chosen: ChosenTexts, reps_of: RepsOf, text_reps: TextReps) -> t
             f"concept 1 to {chosen.top}: likeness to those of {len(bank.concepts)} concepts "
             f"({bank.words}{f', in {num} sentences each' if num > 1 else ''}) that each picture is most like, beyond that to all of them."
         )
-    named = [*(text for target in chosen.targets for text in target.corpus.prompts), *(chosen.bank.concepts if chosen.bank else ())]
-    if unknown := text_reps.encoder.unknown(named):
-        shown = ", ".join(unknown[:_SHOWN]) + (f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else "")
-        facts.append(f"The text encoder does not know the words: {shown}. To it they are all one, and maps towards them mean nothing.")
-    return asked, [*facts, _READING]
+    if untold := [target.name for target in asked if target.prompted is not None and not can_tell(_num_others(target))]:
+        facts.append(f"The foil has too few texts to tell whether what is asked is in a picture at all: {listed(untold)}.")
+    return EncodedTexts(asked, [*facts, _READING], notices)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _num_others(target: Asked) -> int:
+    """Texts that a rank is among: a concept of a bank is one of them itself."""
+    assert target.prompted is not None
+    return len(target.prompted.texts) - (target.kind == "concept")
+
+
+def _unknown_words(chosen: ChosenTexts, text_reps: TextReps) -> list[str]:
+    """Sentences on words that are all one to the encoder, of what is asked and of foils.
+
+    Raises:
+        DataError: a concept, a whole sentence or a bank of which no word is known.
+    """
+    encoder = text_reps.encoder
+    bank = () if chosen.bank is None else chosen.bank.concepts
+    for target in chosen.targets:
+        corpus = target.corpus
+        _refuse_unknown(encoder, corpus.prompts[:1] if corpus.concept is None else (corpus.concept,), "--corpus-text")
+    _refuse_unknown(encoder, bank, "--concepts")
+    asked = encoder.unknown([*(text for target in chosen.targets for text in target.corpus.prompts), *bank])
+    of_foil = encoder.unknown([
+        text for target in chosen.targets if target.texts is not None for group in target.texts.groups for text in group
+    ])  # fmt: skip
+    said = []
+    if asked:
+        said.append(f"The text encoder does not know the words: {listed(asked)}. To it they are all one, and maps do not depend on which.")
+    if others := [word for word in of_foil if word not in asked]:
+        said.append(f"The text encoder does not know these words of the foil: {listed(others)}. To it they are all one.")
+    return said
+
+
+def _refuse_unknown(encoder: FrozenTextEncoder, texts: Iterable[str], what: str) -> None:
+    words = [word for text in texts for word in text.split() if any(map(str.isalnum, word))]
+    if words and all(encoder.unknown([word]) for word in words):
+        raise DataError(
+            f"{what}: the text encoder knows no word of {listed(encoder.unknown(words))}, so maps would mean nothing; ask in words that "
+            "it was trained with"
+        )
 
 
 def _target(target: ChosenText, reps_of: RepsOf, text_reps: TextReps, *, words: bool) -> tuple[Asked, str]:
     corpus = target.corpus
     (foil, measuring), beyond = contrast(target.pictures, target.texts, reps_of, text_reps)
-    own, first = text_reps.of(corpus.prompts), corpus.prompts[0]
-    others = text_reps.means(target.texts.groups) if target.texts is not None else own[:0]
+    others = text_reps.means(target.texts.groups, "--foil-text") if target.texts is not None else foil[:0]
+    own, first = text_reps.of(corpus.prompts, "--corpus-text"), corpus.prompts[0]
     prompted = text_reps.prompted(corpus.name, corpus.templates, others, first=first if words else None)
     asked = Asked(corpus.name, "shared", own, own, foil, measuring, prompted=prompted)
     like = f"the text {first!r}" if len(own) == 1 else f"{len(own)} texts such as {first!r}"
@@ -164,7 +242,8 @@ def _best_of(chosen: ChosenTexts, text_reps: TextReps) -> list[Asked]:
     """The best concepts of each picture, a target a place."""
     bank = chosen.bank
     assert bank is not None
-    reps = text_reps.of([fill(template, concept) for concept in bank.concepts for template in bank.templates])
+    text_reps.check([fill(template, NEUTRAL) for template in bank.templates], "--template")
+    reps = text_reps.of([fill(template, concept) for concept in bank.concepts for template in bank.templates], "--concepts")
     prompts = reps.view(len(bank.concepts), len(bank.templates), -1)
     means = prompts.mean(1)
     prompted = text_reps.prompted(_ALL_CONCEPTS, bank.templates, means)

@@ -63,6 +63,11 @@ def best_concepts(explicands: Tensor, prompts: Tensor) -> Tensor:
     return (explicands @ prompts.mean(1).T).argsort(dim=1, descending=True, stable=True)
 
 
+def can_tell(num_texts: int) -> bool:
+    """Whether a rank among so many texts can ever say that something is missing."""
+    return num_texts > _ALSO_THERE
+
+
 def is_missing(ranks: Tensor, num_texts: int) -> Tensor:
     """Whether ranks (n,) are so low that what a text names is probably not in the picture; never of NaN.
 

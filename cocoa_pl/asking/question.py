@@ -11,7 +11,7 @@ Shape legend
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class Asked:
         measure_foil: (F', D), others.
         num: neighbours; of a concept its place, 1 for the one that an explicand is most like.
         prompted: of a corpus of texts, what else they are compared with.
+        of_two_kinds: whether there are texts in the foil of pictures.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Asked:
     measure_foil: Tensor
     num: int = 0
     prompted: Prompted | None = None
+    of_two_kinds: bool = False
 
     @property
     def suffix(self) -> str:
@@ -56,6 +58,9 @@ class Asked:
 
     def of(self, explicands: Tensor, views: Tensor) -> OfExplicands:
         """The target for explicands, unit representations (n, D), of which views (n, W, D) are known."""
+        return replace(self._of(explicands, views), of_two_kinds=self.of_two_kinds)
+
+    def _of(self, explicands: Tensor, views: Tensor) -> OfExplicands:
         foils = self.foil, self.measure_foil
         if self.kind == "shared":
             return OfExplicands(len(explicands), self.corpus[None], self.measure_corpus[None], None, *foils, *self._texts(explicands))
@@ -87,6 +92,7 @@ class OfExplicands:
         prompted: of a corpus of texts, what else they are compared with.
         absent: (n, D), of the foil's texts the one that each explicand is least like; None where it has fewer than two.
         labels: (n,) the concept that each explicand's corpus is; None where all have the same corpus.
+        of_two_kinds: whether there are texts in the foil of pictures.
     """
 
     num: int
@@ -98,6 +104,7 @@ class OfExplicands:
     prompted: Prompted | None = None
     absent: Tensor | None = None
     labels: Tensor | None = None
+    of_two_kinds: bool = False
 
     def directions(self, *, measure: bool = False) -> Tensor:
         """(n, D): mean of the corpus minus mean of the foil."""
@@ -114,8 +121,11 @@ class OfExplicands:
         return torch.stack([of_corpus.mean(1) - (of_foil.mean(1) if of_foil.shape[1] else 0), variance.sqrt()])
 
     def separation(self) -> Separation:
-        """How well the direction tells corpus from foil, (n,) each: see ``asking.separation``; NaN of texts, which are no sample."""
-        if self.prompted is not None:
+        """How well the direction tells corpus from foil, (n,) each: see ``asking.separation``.
+
+        NaN of texts, which are no sample, and of pictures against texts, which lie apart in any such space.
+        """
+        if self.prompted is not None or self.of_two_kinds:
             unknown = torch.full((self.num,), torch.nan, device=self.foil.device)
             return Separation(unknown, unknown)
         area, error = separation_by_leaving_out(self.corpus, self.foil, self.views)

@@ -53,12 +53,12 @@ def side(text: str | None) -> int | None:
     return int(text)
 
 
-def count(option: str, text: str | None) -> int | None:
-    """A whole number from 1."""
+def count(option: str, text: str | None, *, low: int = 1, high: int = _MOST) -> int | None:
+    """A whole number from ``low`` to ``high``."""
     if text is None:
         return None
-    if not text.isdecimal() or len(text) > len(str(_MOST)) or not 1 <= int(text) <= _MOST:
-        raise ConfigError(f"{option} {text}: must be a whole number from 1 to {_MOST}")
+    if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
+        raise ConfigError(f"{option} {text}: must be a whole number from {low} to {high}")
     return int(text)
 
 

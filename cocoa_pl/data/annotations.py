@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,47 +18,100 @@ from cocoa_pl.data.inputs import PictureSource
 from cocoa_pl.data.source import NamedObject
 from cocoa_pl.errors import DataError
 from cocoa_pl.pictures import read_picture
+from cocoa_pl.texts.asked import TextFoil
+from cocoa_pl.texts.meanings import meaning
 from cocoa_pl.texts.templates import fill
+from cocoa_pl.texts.words import normalised
 
 COLUMNS = ("picture", "text", "box", "mask")
 _MOST_BYTES = 2**28
 _BRIGHT = 128  # of 255: from here on a mask counts as white
-_LONGER_SIDE = 4096  # a picture is read no larger than this to learn where its square lies
+
+
+class Mark(NamedTuple):
+    """A row of a table: an object of a picture."""
+
+    text: str  # in the template
+    place: tuple[float, ...] | Path  # a box (left, top, right, bottom) in pixels of the picture, or a mask of the picture's proportions
+    where: str  # file and line, for messages
+
+
+@dataclass(frozen=True)
+class AnnotatedTable:
+    """A table that has been read; no picture has been opened.
+
+    Attributes:
+        marks: path of a picture to its objects.
+        concepts: text of an object to what it was before it was put in a template, each once.
+        more: texts that name none of the objects, to contrast with as well.
+        removed: names of the foil that mean an object of the table too, each with the reason.
+    """
+
+    marks: dict[str, tuple[Mark, ...]]
+    concepts: dict[str, str]
+    more: tuple[str, ...]
+    removed: tuple[tuple[str, str], ...]
 
 
 class AnnotatedPictures(PictureSource):
     """Pictures with named objects; everything in the frame of the central squares that ``load`` gives.
 
     Args:
-        paths: of the pictures.
-        marks: for each picture text and mark of its objects: a box (left, top, right, bottom) in pixels of the picture, or the path of a
-            mask of the picture's proportions, white on the object.
+        table: what is where.
         image_size: side S of the squares.
-        more: texts that name none of the objects, to contrast with as well.
     """
 
-    def __init__(
-        self, paths: Sequence[str], marks: Sequence[Sequence[tuple[str, tuple[float, ...] | Path]]], *, image_size: int,
-        more: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        super().__init__(paths, image_size=image_size)
-        self._marks = marks
-        texts = [text for own in marks for text, _ in own]
-        self._vocabulary = tuple(dict.fromkeys([*texts, *more]))
+    def __init__(self, table: AnnotatedTable, *, image_size: int) -> None:
+        super().__init__(list(table.marks), image_size=image_size)
+        self.table = table
+        self._marks = list(table.marks.values())
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._meanings = {text: meaning(concept) for text, concept in table.concepts.items()}
 
     def named_objects(self, index: int) -> tuple[NamedObject, ...]:
-        return tuple(NamedObject(text, self._mask(index, mark)) for text, mark in self._marks[index])
+        """All objects of a picture.
+
+        Raises:
+            DataError: a file cannot be read, a box lies outside its picture, or a mask has another shape.
+        """
+        return tuple(NamedObject(mark.text, self._mask(index, mark)) for mark in self._marks[index])
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        return self._vocabulary
+        return tuple(dict.fromkeys([*self.table.concepts, *self.table.more]))
 
-    def _mask(self, index: int, mark: tuple[float, ...] | Path) -> Tensor:
-        width, height = read_picture(self.paths[index], max_size=None).size
-        if isinstance(mark, Path):
-            drawn = read_picture(mark)
+    def absent(self, index: int) -> tuple[str, ...]:
+        """Texts of other pictures of the table that name none of the objects of this one, in no other words and as no kind of them either.
+
+        Names of a foil are not among them: nobody has looked for them in the picture.
+        """
+        own = {mark.text for mark in self._marks[index]}
+        return tuple(text for text in self.table.concepts if text not in own and not any(self._alike(text, each) for each in own))
+
+    def _alike(self, first: str, second: str) -> bool:
+        concepts = self.table.concepts
+        pairs = ((first, second), (second, first))  # a tabby is a cat: where one is, neither is absent
+        return any(self._meanings[one].why_left_out(concepts[other]) is not None for one, other in pairs)
+
+    def _size(self, index: int) -> tuple[int, int]:
+        if index not in self._sizes:
+            self._sizes[index] = read_picture(self.paths[index], max_size=None).size
+            self._check(index)
+        return self._sizes[index]
+
+    def _check(self, index: int) -> None:
+        width, height = self._sizes[index]
+        for _, place, where in self._marks[index]:
+            if not isinstance(place, Path) and (place[0] >= width or place[1] >= height or place[2] <= 0 or place[3] <= 0):
+                box = " ".join(f"{end:g}" for end in place)
+                raise DataError(f"{where}: the box {box} lies outside the picture of {width} x {height} px")
+
+    def _mask(self, index: int, mark: Mark) -> Tensor:
+        width, height = self._size(index)
+        if isinstance(mark.place, Path):
+            drawn = read_picture(mark.place)
             if abs(drawn.width / drawn.height - width / height) > 0.01 * width / height:
-                raise DataError(f"{mark}: is {drawn.width} x {drawn.height} px, its picture {width} x {height}: not of one shape")
+                raise DataError(f"{mark.place}: is {drawn.width} x {drawn.height} px, its picture {width} x {height}: not of one shape")
             white = Image.fromarray(((np.asarray(drawn.convert("L")) >= _BRIGHT) * 255).astype(np.uint8))
             side = min(white.size)
             left, top = (white.width - side) / 2, (white.height - side) / 2
@@ -64,27 +119,22 @@ class AnnotatedPictures(PictureSource):
             return torch.from_numpy(np.asarray(square) >= _BRIGHT)
         side = min(width, height)
         unit = self.image_size / side
-        ends = [
-            (mark[0] - (width - side) / 2),
-            (mark[1] - (height - side) / 2),
-            (mark[2] - (width - side) / 2),
-            (mark[3] - (height - side) / 2),
-        ]
-        left, top, right, bottom = (min(self.image_size, max(0, round(end * unit))) for end in ends)
+        starts = ((width - side) / 2, (height - side) / 2) * 2
+        ends = [(end - start) * unit for end, start in zip(mark.place, starts, strict=True)]
+        left, top, right, bottom = (min(self.image_size, max(0, round(end))) for end in ends)
         mask = torch.zeros(self.image_size, self.image_size, dtype=torch.bool)
         mask[top:bottom, left:right] = True
         return mask
 
 
-def read_annotations(path: Path, *, image_size: int, more: Sequence[str] = (), template: str | None = None) -> AnnotatedPictures:
+def read_table(path: Path, *, foil: TextFoil | None = None, template: str | None = None) -> AnnotatedTable:
     """A table with a header: ``picture``, ``text``, and ``box`` (``left top right bottom`` in pixels) or ``mask`` (a file).
 
     Paths are relative to the table. A row is an object; a picture may have several.
 
     Args:
         path: a CSV file.
-        image_size: side of the squares that the encoder sees.
-        more: further texts to contrast with.
+        foil: further texts to contrast with; its names go into the template too, and those that mean an object of the table are left out.
         template: a sentence with ``{}`` that every text is put in; None leaves texts as they are.
 
     Raises:
@@ -94,7 +144,8 @@ def read_annotations(path: Path, *, image_size: int, more: Sequence[str] = (), t
         raise DataError(f"--annotations {path}: no such file")
     if path.stat().st_size > _MOST_BYTES:
         raise DataError(f"--annotations {path}: has more than {_MOST_BYTES} bytes")
-    marks: dict[str, list[tuple[str, tuple[float, ...] | Path]]] = {}
+    marks: dict[str, list[Mark]] = {}
+    concepts: dict[str, str] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -106,21 +157,49 @@ def read_annotations(path: Path, *, image_size: int, more: Sequence[str] = (), t
             for row in reader:
                 where = f"--annotations {path}, line {reader.line_num}"
                 picture = path.parent / (row["picture"] or "").strip()
-                text = " ".join((row["text"] or "").split())
+                concept = " ".join((row["text"] or "").split())
                 if not picture.is_file():
                     raise DataError(f"{where}: {row['picture']!r} is no file")
-                if not text:
+                if not concept:
                     raise DataError(f"{where}: no text")
-                filled = text if template is None else fill(template, text)
-                marks.setdefault(str(picture), []).append((filled, _mark(row, path.parent, where)))
+                text = _filled(template, concept)
+                concepts.setdefault(text, concept)
+                marks.setdefault(str(picture), []).append(Mark(text, _place(row, path.parent, where), where))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"--annotations {path}: is no table in UTF-8 ({error})") from error
     if not marks:
         raise DataError(f"--annotations {path}: has no row")
-    return AnnotatedPictures(list(marks), list(marks.values()), image_size=image_size, more=more)
+    more, removed = _cleaned(foil, concepts, template) if foil is not None else ((), ())
+    return AnnotatedTable({picture: tuple(own) for picture, own in marks.items()}, concepts, more, removed)
 
 
-def _mark(row: Mapping[str, str | None], folder: Path, where: str) -> tuple[float, ...] | Path:
+def _cleaned(
+    foil: TextFoil, concepts: Mapping[str, str], template: str | None
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:  # fmt: skip
+    """The texts of a foil, and the names that are left out of it."""
+    own = [meaning(concept) for concept in dict.fromkeys(concepts.values())]
+    texts: list[str] = []
+    removed: list[tuple[str, str]] = []
+    for name in foil.concepts:
+        why = next((why for each in own if (why := each.why_left_out(name)) is not None), None)
+        if why is None:
+            texts.append(_filled(template, name))
+        else:
+            removed.append((name, "a text of the table" if why == "the corpus itself" else why))
+    annotated = set(map(normalised, concepts))
+    for sentence in foil.sentences:
+        if normalised(sentence) in annotated:
+            removed.append((sentence, "a text of the table"))
+        else:
+            texts.append(sentence)
+    return tuple(dict.fromkeys(texts)), tuple(removed)
+
+
+def _filled(template: str | None, concept: str) -> str:
+    return concept if template is None else fill(template, concept)
+
+
+def _place(row: Mapping[str, str | None], folder: Path, where: str) -> tuple[float, ...] | Path:
     mask, box = ((row.get(name) or "").strip() for name in ("mask", "box"))
     if mask:
         if not (folder / mask).is_file():

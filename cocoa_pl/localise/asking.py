@@ -21,6 +21,8 @@ TARGETS = {
 """Targets that are compared, and what each explains."""
 PROMPTS = ("other", "absent", "nonsense")
 """Other texts: of another object in the picture, of none, of no meaning."""
+LABEL_FREE = ("contrastive_label_free", "label_free")
+"""Targets that are towards the picture itself."""
 OF_TEXTS = ("cocoa", "corpus")
 """Targets that are towards a text, and so are asked about the other texts too."""
 
@@ -50,13 +52,14 @@ class Asked:
         return (self.reps * (torch.stack([self.texts[text] for text in texts]) - self.foil)).sum(1)
 
 
-def ask(encoder: FrozenEncoder, cases: Cases, typical: Tensor) -> Asked:
+def ask(encoder: FrozenEncoder, cases: Cases, typical: Tensor | None) -> Asked:
     """Encode pictures and texts, once.
 
     Args:
         encoder: with a text side.
         cases: what is asked.
-        typical: (F, 3, S, S) uint8 pictures, the foil of the label-free targets.
+        typical: (F, 3, S, S) uint8 pictures, the foil of the label-free targets; None: for each picture those of the other cases. A single
+            case has none: it is asked about texts alone.
 
     Raises:
         ConfigError: the encoder has no text side.
@@ -67,7 +70,6 @@ def ask(encoder: FrozenEncoder, cases: Cases, typical: Tensor) -> Asked:
     every = list(dict.fromkeys([*cases.vocabulary, *cases.nonsense]))
     texts = dict(zip(every, normalize(encoder.text.encode(every)), strict=True))
     foil = torch.stack([texts[text] for text in cases.vocabulary]).mean(0)
-    typical_picture = normalize(encoder.encode(typical)).mean(0)
 
     def towards(names: tuple[str, ...]) -> Tensor:
         return torch.stack([texts[name] for name in names])
@@ -79,7 +81,8 @@ def ask(encoder: FrozenEncoder, cases: Cases, typical: Tensor) -> Asked:
     directions = {
         **{f"cocoa{prompt}": own - foil for prompt, own in asked.items()},
         **{f"corpus{prompt}": own for prompt, own in asked.items()},
-        "contrastive_label_free": reps - typical_picture,
-        "label_free": reps,
     }
+    if typical is not None or len(cases) > 1:
+        foils = (reps.sum(0) - reps) / (len(cases) - 1) if typical is None else normalize(encoder.encode(typical)).mean(0)
+        directions |= dict(zip(LABEL_FREE, (reps - foils, reps), strict=True))
     return Asked(directions, reps, texts, foil)

@@ -15,12 +15,15 @@ from cocoa_pl.explainer import Explainer
 from cocoa_pl.localise.asking import OF_TEXTS, PROMPTS, TARGETS, Asked, ask
 from cocoa_pl.localise.cases import Cases
 from cocoa_pl.metrics.agreement import spearman
-from cocoa_pl.metrics.placing import centre_boxes, larger_on, measure_boxes, measure_placement
+from cocoa_pl.metrics.placing import best_fixed_box, centre_boxes, larger_on, measure_boxes, measure_placement
 from cocoa_pl.metrics.prompts import brightness_of_absent
-from cocoa_pl.rng import derive_seed
+from cocoa_pl.rng import derive_seed, generator
 from cocoa_pl.types import Attribution, Removal
 
 _PIXELS = 2**22  # of maps that are measured at once
+_AMONG = 10
+SHARES = ("larger_on_named", "pointing_game", "corloc")
+"""Measures that are hits or misses."""
 MEASURES = {
     "larger_on_named": "the mean attribution is larger on the named object than on another object of the picture",
     "pointing_game": "the highest attribution lies on the object",
@@ -54,7 +57,7 @@ class Results:
 
 
 def localise(
-    encoder: FrozenEncoder, cases: Cases, *, typical: Tensor, attributions: Mapping[str, Attribution], removal: Removal,
+    encoder: FrozenEncoder, cases: Cases, *, typical: Tensor | None, attributions: Mapping[str, Attribution], removal: Removal,
     untrained: FrozenEncoder | None = None, seed: int = 0, chunk_size: int | None = None, num_shown: int = 0,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Results:  # fmt: skip
@@ -63,21 +66,21 @@ def localise(
     Args:
         encoder: with a text side.
         cases: what is asked.
-        typical: (F, 3, S, S) uint8, pictures that are the foil of the label-free targets.
+        typical: (F, 3, S, S) uint8, pictures that are the foil of the label-free targets; None: the other cases' pictures.
         attributions: method name to method.
         removal: what absent pixels show.
         untrained: the encoder before training, a control; None where there is none.
         seed: of masks and noise.
         chunk_size: images in one pass.
         num_shown: cases whose maps are kept.
-        progress: told how many cases are done.
+        progress: told how many pictures are done; those of the untrained encoder come after those of the other.
 
     Raises:
         ConfigError: the encoder has no text side.
         DataError: the encoder cannot take the pictures.
     """
     asked = ask(encoder, cases, typical)
-    results = Results(named=_named(asked, cases), scores=_scores(asked, cases))
+    results = Results(named=_named(asked, cases, seed=seed), scores=_scores(asked, cases))
     methods = {**attributions, "smooth_random": SmoothRandom(), "centre": CentreBias()}
     parts: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
     prompts: dict[tuple[str, str, str], list[Tensor]] = {}
@@ -91,10 +94,12 @@ def localise(
             maps = _explain(untrained, before, cases, rows, attributions, removal, seed=seed, chunk_size=chunk_size)
             for method, own in maps.items():
                 parts.setdefault((method, "untrained"), []).append(_measured(own["cocoa"], cases, rows))
+            progress(len(cases) + int(rows[-1]) + 1)
     results.placed = {key: {name: torch.cat([part[name] for part in own]) for name in own[0]} for key, own in parts.items()}
     results.prompts = {key: torch.cat(own) for key, own in prompts.items()}
     unknown = torch.full((len(cases),), torch.nan)
-    results.placed["control", "centre box"] = dict.fromkeys(MEASURES, unknown) | measure_boxes(centre_boxes(cases.masks), cases.masks)
+    for name, boxes in (("centre box", centre_boxes(cases.masks)), ("best fixed box", best_fixed_box(cases.masks))):
+        results.placed["control", name] = dict.fromkeys(MEASURES, unknown) | measure_boxes(boxes, cases.masks)
     return results
 
 
@@ -124,7 +129,7 @@ def _collect(
         if method not in attributions:
             parts.setdefault(("control", method.replace("_", " ")), []).append(_measured(own["cocoa"], cases, rows))
             continue
-        for name in TARGETS:
+        for name in (name for name in TARGETS if name in own):
             parts.setdefault((method, name), []).append(_measured(own[name], cases, rows))
         for name, prompt in itertools.product(OF_TEXTS, PROMPTS):
             values = spearman(own[name], own[f"{name} {prompt}"])
@@ -144,21 +149,23 @@ def _measured(maps: Tensor, cases: Cases, rows: Tensor) -> dict[str, Tensor]:
     return {"larger_on_named": larger, **measure_placement(maps, masks)}
 
 
-def _named(asked: Asked, cases: Cases) -> dict[str, Tensor]:
-    """Whether the texts that score highest name exactly the objects: among the whole vocabulary, and among ten."""
+def _named(asked: Asked, cases: Cases, *, seed: int) -> dict[str, Tensor]:
+    """Whether the texts that score highest name exactly the objects: among the whole vocabulary, and among ten where that is larger."""
     texts = list(cases.vocabulary)
     scores = asked.reps @ torch.stack([asked.texts[text] for text in texts]).T
     place = {text: k for k, text in enumerate(texts)}
-    whole, ten = torch.zeros(len(cases)), torch.zeros(len(cases))
+    whole, few, sizes = torch.zeros(len(cases)), torch.zeros(len(cases)), set[int]()
     for n, present in enumerate(cases.present):
-        own = sorted({place[text] for text in present})
+        own = sorted(place[text] for text in present)
         whole[n] = sorted(scores[n].topk(len(own)).indices.tolist()) == own
-        absent = [k for k in range(len(texts)) if k not in own]
-        start = (n * 7919) % len(absent)  # eight absent ones or as many as make ten, others for every picture
-        few = (absent[start:] + absent[:start])[:: max(1, len(absent) // max(1, 10 - len(own)))][: max(1, 10 - len(own))]
-        among = torch.tensor([*own, *few])
-        ten[n] = sorted(among[scores[n, among].topk(len(own)).indices].tolist()) == own
-    return {"all names, among the whole vocabulary": whole, "all names, among ten": ten}
+        absent = torch.tensor([k for k in range(len(texts)) if k not in own])
+        order = torch.randperm(len(absent), generator=generator(seed, "named", int(cases.ids[n])))
+        among = torch.cat([torch.tensor(own), absent[order[: max(1, _AMONG - len(own))]]])
+        few[n] = sorted(among[scores[n, among].topk(len(own)).indices].tolist()) == own
+        sizes.add(len(among))
+    named = {f"all names, among all {len(texts)}": whole}
+    span = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
+    return named | ({f"all names, among {span} drawn": few} if len(texts) > _AMONG else {})
 
 
 def _scores(asked: Asked, cases: Cases) -> dict[str, Tensor]:

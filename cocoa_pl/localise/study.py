@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from cocoa_pl.build import (
     restore_module,
 )
 from cocoa_pl.config import Config, load_config
-from cocoa_pl.data.annotations import read_annotations
+from cocoa_pl.data.annotations import AnnotatedPictures, AnnotatedTable, read_table
 from cocoa_pl.data.source import Source
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import CheckpointError, ConfigError
@@ -35,21 +36,34 @@ from cocoa_pl.localise.tables import by_case, markdown
 from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed, generator
-from cocoa_pl.texts.specs import parse_text_foil
-from cocoa_pl.texts.templates import fill
+from cocoa_pl.texts.hygiene import notice
 
 _LARGE = 64  # side in pixels above which RISE takes more cells
+_LARGE_GRID = 7
+_SHOWN = 12  # words in a sentence
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is studied."""
+    """What is studied.
+
+    Attributes:
+        title: of the encoder.
+        config: what the maps are made with.
+        encoder: that is asked.
+        untrained: the same before training, where that is known.
+        source: of the pictures.
+        typical: pictures that have nothing to do with them; None: those of the study are each other's.
+        notes: whole sentences: what was decided here.
+    """
 
     title: str
+    config: Config
     encoder: FrozenEncoder
     untrained: FrozenEncoder | None
     source: Source
-    typical: Source
+    typical: Source | None
+    notes: tuple[str, ...] = ()
 
 
 def study(request: LocaliseRequest) -> Results:
@@ -59,15 +73,16 @@ def study(request: LocaliseRequest) -> Results:
         CocoaError: encoder, pictures or texts cannot be used; nothing was written.
     """
     keep_freed_memory()
-    config, open_subject = _understood(request)
-    subject = open_subject()
-    if subject.encoder.text is None:
+    subject = _opened(request)()
+    config, text = subject.config, subject.encoder.text
+    if text is None:
         raise ConfigError(f"{subject.title}: has no text side; open_clip:..., transformers:... and train.py's image_text have one")
     cases = draw_cases(subject.source, num=request.num, seed=derive_seed(config.run.seed, "localise"))
-    typical = _typical(subject.typical, config)
+    typical = None if subject.typical is None else _typical(subject.typical, config)
     folder = require_folder(request.out)
     explain = config.explain
-    bar = tqdm(total=len(cases), unit="picture", desc="localise", leave=False, disable=not config.trainer.progress_bar)
+    passes = 1 if subject.untrained is None else 2
+    bar = tqdm(total=passes * len(cases), unit="picture", desc="localise", leave=False, disable=not config.trainer.progress_bar)
 
     def advance(done: int) -> None:
         bar.update(done - bar.n)
@@ -75,41 +90,65 @@ def study(request: LocaliseRequest) -> Results:
     with bar:
         results = localise(
             subject.encoder, cases, typical=typical, attributions={name: build_attribution(config, name) for name in explain.attributions},
-            removal=build_removal_of(config, typical), untrained=subject.untrained, seed=derive_seed(config.run.seed, "explain"),
-            chunk_size=explain.chunk_size, num_shown=request.num_shown, progress=advance,
+            removal=build_removal_of(config, cases.images if typical is None else typical), untrained=subject.untrained,
+            seed=derive_seed(config.run.seed, "explain"), chunk_size=explain.chunk_size, num_shown=request.num_shown, progress=advance,
         )  # fmt: skip
-    _write(folder, results, cases, config, title=subject.title, num_typical=len(typical))
+    facts = (*_facts(cases, config, typical), *subject.notes, *cases.notes, *_unknown(text.unknown(cases.vocabulary)))
+    _write(folder, results, cases, config, title=subject.title, facts=facts)
     return results
 
 
-def _write(folder: Path, results: Results, cases: Cases, config: Config, *, title: str, num_typical: int) -> None:
+def _facts(cases: Cases, config: Config, typical: Tensor | None) -> tuple[str, ...]:
     explain = config.explain
-    facts = [
-        f"{len(cases)} pictures, in each of which one object is named; foil: the {len(cases.vocabulary)} texts of the data. The label-free "
-        f"targets are contrasted with {num_typical} pictures. Means with 95 % intervals over pictures.",
-        f"RISE: {explain.num_masks} masks of {explain.grid_size} cells; integrated gradients: {explain.num_steps} steps; GradientSHAP: "
-        f"{explain.num_samples} draws; removal: {explain.removal}; seed {config.run.seed}.",
-    ]
+    others = f"{len(typical)} pictures" if typical is not None else "the other pictures"
+    settings = {
+        "rise": f"RISE: {explain.num_masks} masks of {explain.grid_size} cells a side",
+        "integrated_gradients": f"integrated gradients: {explain.num_steps} steps",
+        "layer_integrated_gradients": f"layer integrated gradients: {explain.num_steps} steps",
+        "gradient_shap": f"GradientSHAP: {explain.num_samples} draws",
+    }
+    contrasted = "" if typical is None and len(cases) == 1 else f" The label-free targets are contrasted with {others}."
+    used = [settings.get(name, name.replace("_", " ")) for name in explain.attributions]
+    return (
+        f"{len(cases)} pictures, in each of which one object is named; foil: the {len(cases.vocabulary)} texts of the data.{contrasted} "
+        "Means with 95 % intervals over pictures: Wilson's for shares, Student's for other values; of "
+        "differences of shares the bootstrap's.",
+        f"{'; '.join([*used, f'removal: {explain.removal}', f'seed {config.run.seed}'])}.",
+    )
+
+
+def _unknown(words: Sequence[str]) -> tuple[str, ...]:
+    if not words:
+        return ()
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return (f"Words that the text encoder does not know, all one to it: {', '.join(words[:_SHOWN])}{more}.",)
+
+
+def _write(folder: Path, results: Results, cases: Cases, config: Config, *, title: str, facts: Sequence[str]) -> None:
     page = markdown(results, title=f"Localisation by {title}", facts=facts)
     write_bytes(folder / "localisation.md", page.encode())
     write_bytes(folder / "localisation.csv", by_case(results, cases).encode())
-    if any(len(maps) for maps in results.maps.values()):
-        for method in explain.attributions:
+    drawn = any(len(maps) for maps in results.maps.values())
+    if drawn:
+        for method in config.explain.attributions:
             write_png(folder / f"{method}.png", sheet(results, cases, method=method))
-    print(f"{page}\n{folder}: localisation.md, localisation.csv, and a sheet of pictures for each method", flush=True)
+    print(f"{page}\n{folder}: localisation.md, localisation.csv{', and a sheet of pictures for each method' if drawn else ''}", flush=True)
 
 
-def _understood(request: LocaliseRequest) -> tuple[Config, Callable[[], _Subject]]:
+def _opened(request: LocaliseRequest) -> Callable[[], _Subject]:
+    """What opens the subject, once all that can be wrong without an encoder has been read."""
+    table = None
+    if request.annotations is not None:
+        table = read_table(request.annotations, foil=request.foil_text, template=request.template)
     path = request.checkpoint
     if path is not None and request.encoder is None and is_ours(path):
-        return _of_run(request, path)
-    if request.annotations is None:
+        return _of_run(request, path, table)
+    if table is None:
         raise ConfigError("--annotations: an encoder of another origin comes without pictures; give a table of them")
-    config = load_config(overrides=request.overrides)
-    return config, lambda: _foreign(request, config)
+    return partial(_foreign, request, table)
 
 
-def _of_run(request: LocaliseRequest, path: Path) -> tuple[Config, Callable[[], _Subject]]:
+def _of_run(request: LocaliseRequest, path: Path, table: AnnotatedTable | None) -> Callable[[], _Subject]:
     checkpoint = read_checkpoint(path)
     stored = {name: section for name, section in checkpoint["cocoa_pl"]["config"].items() if name != "trainer"}
     config = load_config(stored, overrides=request.overrides)
@@ -122,27 +161,30 @@ def _of_run(request: LocaliseRequest, path: Path) -> tuple[Config, Callable[[], 
             freeze(restore_module(checkpoint, config, path=path, untrained=untrained), config, device=device) for untrained in (False, True)
         )
         splits = build_splits(config)
-        source = splits.val if request.annotations is None else _annotated(request, splits.image_size)
-        return _Subject(f"{config.run.name}, epoch {checkpoint['epoch'] + 1}", trained, before, source, splits.train)
+        title = f"{config.run.name}, epoch {checkpoint['epoch'] + 1}"
+        if table is None:
+            return _Subject(title, config, trained, before, splits.val, splits.train)
+        source = AnnotatedPictures(table, image_size=splits.image_size)
+        return _Subject(title, config, trained, before, source, splits.train, _left_out(table))
 
-    return config, subject
+    return subject
 
 
-def _foreign(request: LocaliseRequest, config: Config) -> _Subject:
+def _foreign(request: LocaliseRequest, table: AnnotatedTable) -> _Subject:
+    config = load_config(overrides=request.overrides)
     opened = open_encoder(request.checkpoint, config, EncoderOptions(request.encoder, request.trust_pickle))
-    if "explain.grid_size" not in {text.partition("=")[0] for text in request.overrides} and opened.image_size > _LARGE:
-        config.explain.grid_size = 7
-    source = _annotated(request, opened.image_size)
-    return _Subject(opened.title, opened.on(torch.device(device_type(config))), None, source, source)
+    notes = _left_out(table)
+    asked = {text.partition("=")[0] for text in request.overrides}
+    if "rise" in config.explain.attributions and "explain.grid_size" not in asked and opened.image_size > _LARGE:
+        config = load_config(overrides=[*request.overrides, f"explain.grid_size={_LARGE_GRID}"])
+        notes += (f"RISE has {_LARGE_GRID} cells a side because pictures are {opened.image_size} px; explain.grid_size says otherwise.",)
+    encoder = opened.on(torch.device(device_type(config)))
+    return _Subject(opened.title, config, encoder, None, AnnotatedPictures(table, image_size=opened.image_size), None, notes)
 
 
-def _annotated(request: LocaliseRequest, image_size: int) -> Source:
-    assert request.annotations is not None
-    more: tuple[str, ...] = ()
-    if request.foil_text:
-        foil = parse_text_foil(request.foil_text)
-        more = (*(name if request.template is None else fill(request.template, name) for name in foil.concepts), *foil.sentences)
-    return read_annotations(request.annotations, image_size=image_size, more=more, template=request.template)
+def _left_out(table: AnnotatedTable) -> tuple[str, ...]:
+    told = notice(table.removed)
+    return (f"{told[0].upper()}{told[1:]}.",) if told else ()
 
 
 def _typical(source: Source, config: Config) -> Tensor:

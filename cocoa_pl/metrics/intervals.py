@@ -1,7 +1,7 @@
 """Confidence intervals of a mean over seeds or explicands, and of the difference of two methods on the same explicands.
 
-Student's interval for few values, such as seeds; the bootstrap where values are many and skewed. NaN, such as the value of an explicand
-without an object, is left out.
+Student's interval for few values, such as seeds; the bootstrap where values are many and skewed; Wilson's for shares. NaN, such as the
+value of an explicand without an object, is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
@@ -68,6 +68,33 @@ def t_interval(values: Tensor | Sequence[float], *, confidence: float = 0.95) ->
         return Interval(_mean(known), math.nan, math.nan, len(known))
     half = float(stdtrit(len(known) - 1, (1 + confidence) / 2)) * float(known.std()) / math.sqrt(len(known))
     return Interval(_mean(known), _mean(known) - half, _mean(known) + half, len(known))
+
+
+def wilson_interval(values: Tensor | Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a share: it stays within [0, 1], and 10 of 10 do not say that all others would follow.
+
+    Args:
+        values: (n,), independent, each 1 or 0; what is undecided may count .5.
+        confidence: share of such intervals that hold the true share.
+
+    Raises:
+        ConfigError: a confidence outside (0, 1).
+        DataError: values that are not one row of numbers in [0, 1].
+
+    Example:
+        >>> print(wilson_interval([1.0] * 10))
+        1.000 [0.722, 1.000] (n = 10)
+    """
+    known = _known(values, confidence)
+    if bool(((known < 0) | (known > 1)).any()):
+        raise DataError("a share is of values between 0 and 1, got others")
+    num, share = len(known), _mean(known)
+    if num == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    square = float(ndtri((1 + confidence) / 2)) ** 2
+    middle = (share + square / (2 * num)) / (1 + square / num)
+    half = math.sqrt(square * (share * (1 - share) / num + square / (4 * num**2))) / (1 + square / num)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), num)
 
 
 def bootstrap_interval(

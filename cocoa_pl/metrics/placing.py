@@ -7,7 +7,7 @@ maps, NaN and empty masks: :mod:`cocoa_pl.metrics.maps`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from cocoa_pl.metrics.localisation import energy_inside, mask_auroc, pointing_ga
 from cocoa_pl.metrics.maps import check_same_shape, precise, settle, unit_peak
 from cocoa_pl.metrics.masks import largest_component, mask_iou, mask_or_all
 
+_STRIDE = 4  # pixels at most from one place of a fixed box to the next
 PLACEMENT = ("pointing_game", "box_iou", "corloc", "energy_inside", "mask_iou", "mask_auroc")
 """What :func:`measure_placement` gives; higher is better for all."""
 
@@ -93,27 +94,44 @@ def centre_boxes(masks: Tensor) -> Tensor:
     return torch.cat([sides / 2 - half, sides / 2 + half]).repeat(len(masks), 1)
 
 
-def placement_names(traces: Sequence[str]) -> tuple[str, ...]:
-    """``<trace>/<measure>`` of every trace and every one of ``PLACEMENT``."""
-    return tuple(f"{trace}/{name}" for trace in traces for name in PLACEMENT)
+def best_fixed_box(masks: Tensor) -> Tensor:
+    """The control that knows where objects usually are: of boxes of the objects' mean size, the place that finds most of them.
 
+    It is chosen with the truth in hand, so it is what a map that looks at no picture could reach at most; of equal places the one with the
+    larger mean overlap counts. Places are a few pixels apart.
 
-def measure_placements(
-    maps: Mapping[str, Tensor], masks: Tensor, *, quantile: float | None = None, largest: bool = False
-) -> dict[str, Tensor]:
-    """:func:`measure_placement` of the maps (N, H, W) of several traces, by :func:`placement_names`.
+    Args:
+        masks: (N, H, W), 1 on the object, of all explicands.
+
+    Returns:
+        (N, 4), all the same; NaN where there is no object at all.
 
     Example:
-        >>> from cocoa_pl.metrics.attribution_quality import AttributionQuality
-        >>> masks = torch.zeros(3, 6, 6)
-        >>> masks[:, 1:3, 1:3] = 1
-        >>> quality = AttributionQuality(placement_names(["rise", "flat"]))
-        >>> quality.update([0, 1, 2], measure_placements({"rise": masks, "flat": masks * 0}, masks))
-        >>> print(quality.interval("rise/corloc"), quality.paired("rise/mask_iou", "flat/mask_iou"), sep=" and ")
-        1.000 [1.000, 1.000] (n = 3) and 0.889 [0.889, 0.889] (n = 3)
+        >>> masks = torch.zeros(3, 8, 8)
+        >>> masks[:2, 0:3, 0:3], masks[2, 5:8, 5:8] = 1, 1
+        >>> best_fixed_box(masks)[0].tolist()
+        [0.0, 0.0, 3.0, 3.0]
     """
-    measured = {trace: measure_placement(each, masks, quantile=quantile, largest=largest) for trace, each in maps.items()}
-    return {f"{trace}/{name}": values for trace, by_name in measured.items() for name, values in by_name.items()}
+    boxes, (height, width) = boxes_of_masks(masks), masks.shape[1:]
+    boxes = boxes[boxes.isfinite().all(1)]
+    if len(boxes) == 0:
+        return torch.full((len(masks), 4), torch.nan, device=masks.device)
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).mean(0).tolist()
+    best, found = boxes[0], (-1.0, -1.0)
+    for top in _places(height - high):
+        for left in _places(width - wide):
+            box = boxes.new_tensor([left, top, left + wide, top + high])
+            overlaps = box_iou(box.expand(len(boxes), 4), boxes)
+            reached = float(located(overlaps).mean()), float(overlaps.mean())
+            if reached > found:
+                best, found = box, reached
+    return best.repeat(len(masks), 1)
+
+
+def _places(room: float) -> list[float]:
+    """Where a box may begin that leaves so much room, both ends and the middle among them."""
+    num = 2 * math.ceil(room / (2 * _STRIDE)) if room > 0 else 0
+    return [room * place / max(1, num) for place in range(num + 1)]
 
 
 def larger_on(maps: Tensor, named: Tensor, other: Tensor) -> Tensor:

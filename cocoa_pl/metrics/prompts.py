@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.metrics.agreement import spearman
 from cocoa_pl.metrics.intervals import Interval
 from cocoa_pl.metrics.maps import average_ranks, check_same_shape, precise, settle
 from cocoa_pl.rng import generator
@@ -61,23 +60,11 @@ def _correlations(flat: Tensor) -> Tensor:
     return alike.float().masked_fill(broken[:, None] | broken, torch.nan)
 
 
-def prompt_agreement(real: Tensor, others: Tensor) -> Tensor:
-    """Rank correlation of the maps of the real text with those of each other text; (N, H, W) and (K, N, H, W) to (K, N).
-
-    High where the map does not depend on the text. Between two objects in one picture it should be low, or negative: what speaks for one
-    speaks against the other.
-
-    Raises:
-        DataError: shapes that do not fit.
-    """
-    return torch.stack([spearman(real, other) for other in others])
-
-
 def agree_too_well(agreement: Tensor, *, threshold: float = TOO_ALIKE) -> Tensor:
     """Whether maps of different texts are so alike that they deserve a warning: the mean over explicands exceeds the threshold.
 
     Args:
-        agreement: (..., N) of :func:`prompt_agreement` or :func:`map_correlations`; NaN is left out.
+        agreement: (..., N) of :func:`map_correlations`; NaN is left out.
         threshold: in (0, 1].
 
     Returns:

@@ -23,7 +23,7 @@ from cocoa_pl.streaming import baseline_of
 from cocoa_pl.targets import stack
 from cocoa_pl.types import Attribution, Baseline, Rows, Target
 
-_OF_ORIGINALS = ("fixed", "hidden", "prompt_agreement")  # rows that only original views have
+_OF_ORIGINALS = ("fixed", "hidden", "absent_agreement")  # rows that only original views have
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def explain_with_noise(
             if name in fixed:
                 out[f"fixed/{name}{suffix}"] = fixed[name][k]
             if name in hidden and suffix in others:
-                out[f"prompt_agreement/{name}{suffix}"] = spearman(maps[k][plain], hidden[name][list(others).index(suffix)])
+                out[f"absent_agreement/{name}{suffix}"] = spearman(maps[k][plain], hidden[name][list(others).index(suffix)])
         if name in hidden:
             out |= {f"hidden/{name}/{other}": hidden[name][i] for i, other in enumerate(others) if other not in directions}
     return Explained(

@@ -98,7 +98,7 @@ def merge(parts: Sequence[Rows]) -> Rows:
     """Rows of all processes in their order in the explain set."""
     merged = joined(parts)
     order = {index: merged.pop(index).argsort() for index in ("row", "plain", "pair")}
-    index_of = {"fixed": "plain", "component": "plain", "gap_random": "plain", "prompt_agreement": "plain", "two_object": "pair"}
+    index_of = {"fixed": "plain", "component": "plain", "gap_random": "plain", "absent_agreement": "plain", "two_object": "pair"}
     return {
         name: value if name == "num_forwards" else value[order[index_of.get(name.partition("/")[0], "row")]]
         for name, value in merged.items()

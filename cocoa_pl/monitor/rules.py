@@ -149,7 +149,7 @@ def _prompt(seen: Seen) -> Finding:
 
     Three looks, as the texts of the first epochs are all alike to the encoder.
     """
-    agreement = seen.of("prompt_agreement")
+    agreement = seen.of("absent_agreement")
     text = (
         f"{seen.trace}: for the third look in a row maps towards a picture's text hardly differ from those towards a text of something "
         f"that is not there (rank correlation {agreement:.2f}), so they show what sets the picture apart rather than what the text names: "

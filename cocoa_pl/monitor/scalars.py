@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from cocoa_pl.data.explain_set import ExplainSet
-from cocoa_pl.metrics.boxes import boxes_of_masks, corloc
 from cocoa_pl.metrics.components import component_shares
 from cocoa_pl.metrics.intervals import Interval, paired_difference, t_interval
 from cocoa_pl.metrics.localisation import border_mask, border_share, energy_inside, mask_auroc, pointing_game
+from cocoa_pl.metrics.placing import measure_placement
 from cocoa_pl.monitor.compare import Compared, by_explicand, pooled_drift
 from cocoa_pl.monitor.look import Look, suffix_of
 from cocoa_pl.monitor.views import ViewAgreement
@@ -73,7 +73,7 @@ def _places(given: ExplainSet, look: Look, trace: str) -> Scalars:
         for name, metric_fn in (("pointing_game", pointing_game), ("energy_inside", energy_inside), ("mask_auroc", mask_auroc)):
             yield name, float(metric_fn(maps[shown], given.masks[shown]).nanmean())
         plain = slice(given.num_images)
-        yield "corloc", float(corloc(maps[plain].clamp_min(0), boxes_of_masks(given.masks[plain])).nanmean())
+        yield "corloc", float(measure_placement(maps[plain], given.masks[plain])["corloc"].nanmean())
     for name, areas in (("energy_on_patch", given.patches), ("energy_on_region", given.region)):
         if areas is not None:
             shown = areas.flatten(1).any(1)
@@ -89,9 +89,9 @@ def _noise(look: Look, trace: str) -> Scalars:
 
 def _prompts(look: Look, trace: str) -> Scalars:
     """How far maps towards each explicand's text are those that the text of something absent has, too."""
-    agreement = look.rows.get(f"prompt_agreement/{trace}")
+    agreement = look.rows.get(f"absent_agreement/{trace}")
     if agreement is not None:
-        yield "prompt_agreement", float(agreement.nanmean())
+        yield "absent_agreement", float(agreement.nanmean())
 
 
 def _drift(given: ExplainSet, name: str, compared: Compared) -> Scalars:

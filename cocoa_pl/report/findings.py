@@ -38,7 +38,7 @@ COLUMNS = {
     "prompt_agreement": (
         "rank correlation of the map with that of a nonsense text in the same sentence: near 1, the map does not depend on what was asked"
     ),
-    "absent_agreement": "the same with the text of something that is not in the picture",
+    "absent_agreement": "rank correlation of the map with that of the text of something that is not in the picture; near 1, as before",
     "insertion_auc": "area under the score as the highest pixels come in; higher is better",
     "deletion_auc": "area under the score as the highest pixels go; lower is better",
     "gap": "insertion_auc - deletion_auc; higher is better",

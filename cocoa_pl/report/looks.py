@@ -79,9 +79,9 @@ def _columns(reading: Reading, quality: Qualities, trace: str) -> dict[str, NDAr
     random = np.full(size, np.nan)
     random[: given.num_images] = look.rows[f"gap_random/{suffix}"].numpy()
     columns["gap_random"] = random
-    if f"prompt_agreement/{trace}" in look.rows:
+    if f"{WITH_ABSENT}/{trace}" in look.rows:
         columns[WITH_ABSENT] = np.full(size, np.nan)
-        columns[WITH_ABSENT][: given.num_images] = look.rows[f"prompt_agreement/{trace}"].double().numpy()
+        columns[WITH_ABSENT][: given.num_images] = look.rows[f"{WITH_ABSENT}/{trace}"].double().numpy()
     boxes, shares = boxes_and_shares(look.attributions[trace], None)
     columns |= {"mask_share": shares.double().numpy(), **{side: each.double().numpy() for side, each in zip(BOX, boxes.T, strict=True)}}
     since = reading.compared.get("previous", {}).get(trace)

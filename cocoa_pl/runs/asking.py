@@ -62,6 +62,8 @@ def answer(request: Request, question: Question, folder: Path) -> Findings | Non
         device = _device(question.config)
         encoder = opened.on(device)
         encoded.append(_encode(request, question, opened, encoder, device))
+        for notice in encoded[-1].notices if is_first() else ():
+            print(f"{opened.title}: {notice}" if num_frames > 1 else notice, flush=True)
         todo = sorted(set(range(question.num_blocks)) - done[frame])
         deadline = None if until is None else time.time() + (until - time.time()) / (num_frames - frame)  # to each an equal share
         if todo:

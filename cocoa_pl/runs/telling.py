@@ -37,7 +37,11 @@ def tell(request: Request, question: Question, parts: Parts, encoded: Sequence[E
         tuple(each.health for each in encoded),
     )  # fmt: skip
     frames = [Frame(opened.title, opened.about) for opened in question.encoders]
-    notes = [f"{opened.title}: {note}" if len(frames) > 1 else note for opened in question.encoders for note in opened.notes]
+    notes = [
+        f"{opened.title}: {note}" if len(frames) > 1 else note
+        for opened, own in zip(question.encoders, encoded, strict=True)
+        for note in (*own.notices, *opened.notes)
+    ]
     views = build_views(question.config, question.image_size)
     findings = findings_of_answers(
         layout, title=_title([frame.title for frame in frames]), names=names, files=[question.inputs.file(i) for i in range(len(names))],

@@ -21,6 +21,7 @@ from cocoa_pl.texts.words import begins_with_article, cleaned, distinct, synonym
 _CORPUS, _FOIL, _CONCEPTS = "--corpus-text", "--foil-text", "--concepts"
 _WORDS_OF_CONCEPT = 3
 _FEWEST, _MOST = 2, 20_000  # concepts of a bank
+_MOST_CORPORA = 200  # each has a foil and maps of its own
 _SHOWN = 3  # words of a foil that are shown
 
 
@@ -57,7 +58,7 @@ def parse_text_corpora(words: Sequence[str], templates: tuple[str, ...] | None) 
         templates: sentences with ``{}``; None where none were asked for.
 
     Raises:
-        ConfigError: an empty text, bad braces, a list's name, or two corpora that cannot be told apart.
+        ConfigError: an empty text, bad braces, a list's name, more than 200 texts, or two corpora that cannot be told apart.
 
     Example:
         >>> cat, dog = parse_text_corpora(["a photo of a {cat}", "pet=dog"], None)
@@ -67,6 +68,11 @@ def parse_text_corpora(words: Sequence[str], templates: tuple[str, ...] | None) 
     texts = [line for word in words for line in _lines(word)]
     if not texts:
         raise ConfigError(f"{_CORPUS}: names nothing; it must be a text, as in 'a photo of a {{cat}}'")
+    if len(texts) > _MOST_CORPORA:
+        raise ConfigError(
+            f"{_CORPUS}: has {len(texts)} texts; it must have at most {_MOST_CORPORA}, as each gets maps of its own; {_CONCEPTS} compares "
+            "pictures with many"
+        )
     found = [_corpus(text, templates) for text in texts]
     names = unique_names([each.names() for each in found], fixed=[each.name is not None for each in found])
     taken: dict[str, str] = {}
@@ -140,9 +146,11 @@ def parse_concepts(words: Sequence[str], templates: tuple[str, ...] | None) -> C
             said.append(about)
             concepts += map(_concept, texts) if is_file else texts
     bank = ConceptBank(distinct(concepts), templates or (DEFAULT,), _joined(said, single, "names"))
-    if not _FEWEST <= len(bank.concepts) <= _MOST:
+    num = len(bank.concepts)
+    if not _FEWEST <= num <= _MOST:
         raise ConfigError(
-            f"{_CONCEPTS}: has {len(bank.concepts)} concepts; it must have {_FEWEST} to {_MOST}, as each is contrasted with all of them"
+            f"{_CONCEPTS}: has {num} concept{'' if num == 1 else 's'}; it must have {_FEWEST} to {_MOST}, as each is contrasted with all "
+            "of them"
         )
     return bank
 

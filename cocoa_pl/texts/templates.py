@@ -50,16 +50,6 @@ def fill(template: str, concept: str) -> str:
     return _ARTICLE.sub(with_article, template).replace("{}", name)
 
 
-def neutral(template: str) -> str:
-    """A template that says nothing of what is shown.
-
-    Example:
-        >>> neutral("a photo of a {}")
-        'a photo of a thing'
-    """
-    return fill(template, NEUTRAL)
-
-
 def slot(sentence: str, *, what: str = "--corpus-text") -> tuple[str, str]:
     """The template and the concept of a sentence with a concept in braces.
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cocoa_pl.asking.choosing import Chosen
+from cocoa_pl.asking.choosing import Chosen, ChosenTarget
 from cocoa_pl.asking.encoding import Encoded, encode_question
 from cocoa_pl.asking.encoding_texts import TextReps, contrast
 from cocoa_pl.asking.picks import Pick
@@ -17,6 +17,7 @@ from cocoa_pl.asking.prompts import GIBBERISH, is_missing
 from cocoa_pl.asking.question import Directed, directed
 from cocoa_pl.asking.texts import ChosenTexts, TextQuestion, choose_texts, pick_texts
 from cocoa_pl.attributions.words import word_shapley
+from cocoa_pl.data.words import WordTokenizer
 from cocoa_pl.errors import ConfigError, DataError, DivergedError
 from cocoa_pl.monitor.noise import NUM_CONTRASTS
 from cocoa_pl.targets import cocoa, corpus_similarity, normalize
@@ -128,7 +129,7 @@ class TestDirections:
         texts, _ = pick_texts(asked("red").corpora[0], parse_text_foil(NAMES), seed=0)
         text_reps = TextReps(text_encoder(), dim=DIM, device=CPU)
         (explaining, measuring), said = contrast(pictures, texts, lambda pick: reps, text_reps)
-        own, each = text_reps.means(texts.groups), 12 if num == 40 else 3
+        own, each = text_reps.means(texts.groups, "--foil-text"), 12 if num == 40 else 3
         torch.testing.assert_close(explaining, torch.cat([reps[:each], own[:each]]))
         torch.testing.assert_close(measuring, torch.cat([reps[-10:][:3] if num == 40 else reps, own[12:]]))
         assert f"{each} pictures (some pictures) and {each} texts (16 texts): as many of both" in said
@@ -291,3 +292,76 @@ def test_every_sentence_says_what_is_compared() -> None:
     bank = encoded(replace(ChosenTexts(), bank=parse_concepts(NAMES, TEMPLATES), top=3))
     assert bank.facts[0].startswith("concept 1 to 3: likeness to those of 16 concepts (16 names, in 2 sentences each)")
     assert bank.health[0] != bank.health[0]
+
+
+class TestWhatIsSaid:
+    @pytest.fixture
+    def of_words(self) -> FrozenTextEncoder:
+        """A text side that knows few words, and reads no more than nine."""
+        tokenizer = WordTokenizer(["a", "photo", "of", "red", "blue", "square", "with"], context_length=10)
+        return FrozenTextEncoder(nn.Sequential(nn.Embedding(tokenizer.size, 2), nn.Flatten(), nn.Linear(20, DIM)), tokenizer)
+
+    def test_unknown_words_of_texts_and_of_their_foil(self, of_words: FrozenTextEncoder) -> None:
+        made = encoded(chosen(asked("red zebra", "blue", foil=("a red lion", "zebra", "a square"))), text=of_words)
+        assert len(made.notices) == 2
+        assert "does not know the words: zebra. " in made.notices[0]
+        assert "these words of the foil: lion. " in made.notices[1]
+        assert encoded(chosen(asked("red", "blue")), text=of_words).notices == ()
+        assert encoded(chosen(asked("zebra", "blue"))).notices == (), "an encoder that takes any text apart"
+
+    @pytest.mark.parametrize(
+        ("question", "said"),
+        [
+            (asked("red", "tabby zebra"), "--corpus-text: the text encoder knows no word of tabby, zebra, so maps would mean nothing"),
+            (asked("two zebras behind every lion", "red"), "--corpus-text: the text encoder knows no word of two, zebras, behind"),
+            (asked(bank=parse_concepts(["lion", "zebra"], None), top=1), "--concepts: the text encoder knows no word of lion, zebra"),
+        ],
+    )
+    def test_texts_of_which_no_word_is_known_are_refused(self, of_words: FrozenTextEncoder, question: TextQuestion, said: str) -> None:
+        with pytest.raises(DataError, match=said):
+            encoded(chosen(question), text=of_words)
+
+    @pytest.mark.parametrize(
+        ("question", "option"),
+        [
+            (asked("red", "a red square with a blue square with a red square"), "--corpus-text"),
+            (asked("red", foil=("a red square with a blue square with a red square",)), "--foil-text"),
+            (asked("red", "blue", templates=("a photo of a {}", "a photo of a photo of a photo of a {}")), "--template"),
+            (asked(bank=parse_concepts(["red", "blue"], ("a photo of a photo of a photo of a {}",)), top=1), "--template"),
+            (asked(bank=parse_concepts(["red", "red square with a blue square with a"], None), top=1), "--concepts"),
+        ],
+    )
+    def test_a_text_that_is_too_long_names_its_option(self, of_words: FrozenTextEncoder, question: TextQuestion, option: str) -> None:
+        with pytest.raises(DataError, match=f"^{option}: the text .* tokens, the text encoder takes 10: shorten it"):
+            encoded(chosen(question), text=of_words)
+
+    @pytest.mark.parametrize(("num", "told"), [(2, True), (3, True), (4, False)])
+    def test_whether_the_foil_has_too_few_texts_to_tell_what_is_there(self, num: int, told: bool) -> None:
+        facts = encoded(chosen(asked("red", foil=NAMES[1 : num + 1]))).facts
+        assert ("The foil has too few texts to tell whether what is asked is in a picture at all: red." in facts) == told
+        assert bool(is_missing(torch.zeros(1), num)) != told
+
+    @pytest.mark.parametrize("num", [4, 5])
+    def test_a_concept_is_not_among_the_others(self, num: int) -> None:
+        facts = encoded(chosen(asked(bank=parse_concepts(list(NAMES[:num]), None), top=1))).facts
+        assert any("too few texts to tell" in fact for fact in facts) == (num == 4)
+
+    @pytest.mark.parametrize("kind", ["pictures", "self"])
+    def test_pictures_against_texts_have_no_quality(self, kind: str) -> None:
+        draw = torch.Generator().manual_seed(0)
+        corpus, foil = (Pick(None, (), torch.rand(9, DIM, generator=draw), words) for words in ("a corpus", "a foil"))
+        texts, _ = pick_texts(asked("red").corpora[0], parse_text_foil(NAMES), seed=0)
+        for own_foil, own_texts, known in ((foil, None, True), (None, texts, False), (foil, texts, False)):
+            target = ChosenTarget("mine", kind, corpus if kind == "pictures" else None, own_foil, texts=own_texts)
+            made = encode_question(
+                Chosen((target,), own_foil, ()), lambda *_: torch.empty(0), dim=DIM, seed=0, device=CPU, text=text_encoder()
+            )  # fmt: skip
+            views = torch.rand(1, 4, DIM, generator=draw)
+            separation = next(iter(directed(made.asked, torch.rand(1, DIM, generator=draw), views).targets.values())).separation()
+            assert bool(separation.auroc.isfinite().all()) == known
+            assert any("the gap between pictures and texts alone would make it 1: mine." in fact for fact in made.facts) != known
+
+    def test_a_text_against_pictures_says_so_too(self) -> None:
+        foil = Pick(None, (), torch.rand(9, DIM, generator=torch.Generator().manual_seed(0)), "a foil")
+        facts = encoded(chosen(asked("red"), pictures=foil)).facts
+        assert any("the gap between pictures and texts alone would make it 1: red." in fact for fact in facts)

@@ -80,8 +80,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExplanationCallback, 
 def test_numbers_and_pictures_of_texts_are_there(run: tuple[ExplanationCallback, pl.Trainer, Path]) -> None:
     callback, trainer, folder = run
     logged = {name for name in trainer.callback_metrics if name.startswith("explain/rise-text/")}
-    assert {f"explain/rise-text/{name}" for name in ("gap", "corloc", "prompt_agreement", "drift_previous", "reliability")} <= logged
-    assert "explain/rise/prompt_agreement" not in trainer.callback_metrics
+    assert {f"explain/rise-text/{name}" for name in ("gap", "corloc", "absent_agreement", "drift_previous", "reliability")} <= logged
+    assert "explain/rise/absent_agreement" not in trainer.callback_metrics
     assert (folder / "epoch-0002-rise-text-sheet.png").is_file()
     with np.load(folder / "epoch-0002.npz") as file:
         assert file["rise-text"].shape == file["rise"].shape

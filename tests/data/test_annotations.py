@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cocoa_pl.data.annotations import read_annotations
+from cocoa_pl.data.annotations import AnnotatedPictures, read_table
 from cocoa_pl.errors import DataError
+from cocoa_pl.texts.asked import TextFoil
 
 
 def table(folder: Path, *lines: str, header: str = "picture,text,box,mask") -> Path:
@@ -30,7 +31,8 @@ def wide(tmp_path: Path) -> Path:
 
 
 def test_boxes_and_masks_lie_on_what_the_encoder_sees(wide: Path) -> None:
-    source = read_annotations(table(wide, 'wide.png,a box,"80 20 120 60",', "wide.png,the mask,,mask.png"), image_size=50)
+    marked = table(wide, 'wide.png,a box,"80 20 120 60",', "wide.png,the mask,,mask.png")
+    source = AnnotatedPictures(read_table(marked), image_size=50)
     assert len(source) == 1
     box, mask = source.named_objects(0)
     seen = source.load([0])[0].float().mean(0) > 127
@@ -41,7 +43,7 @@ def test_boxes_and_masks_lie_on_what_the_encoder_sees(wide: Path) -> None:
 
 
 def test_what_lies_outside_the_square_is_cut_off(wide: Path) -> None:
-    source = read_annotations(table(wide, "wide.png,left,0 0 75 100,", "wide.png,gone,0 0 40 100,"), image_size=20)
+    source = AnnotatedPictures(read_table(table(wide, "wide.png,left,0 0 75 100,", "wide.png,gone,0 0 40 100,")), image_size=20)
     left, gone = source.named_objects(0)
     assert left.mask.sum() == 5 * 20
     assert bool(left.mask[:, :5].all())
@@ -49,9 +51,30 @@ def test_what_lies_outside_the_square_is_cut_off(wide: Path) -> None:
 
 
 def test_texts_go_into_the_template_and_others_are_contrasted_with(wide: Path) -> None:
-    source = read_annotations(table(wide, "wide.png,  cat ,1 1 9 9,"), image_size=8, more=["a photo of a dog"], template="a photo of a {}")
-    assert source.vocabulary == ("a photo of a cat", "a photo of a dog")
+    foil = TextFoil(("dog", "kitten", "Cats", "tree"), ("A photo of a cat.", "an empty room"), "some")
+    read = read_table(table(wide, "wide.png,  cat ,1 1 9 9,"), foil=foil, template="a photo of a {}")
+    source = AnnotatedPictures(read, image_size=8)
+    assert source.vocabulary == ("a photo of a cat", "a photo of a dog", "a photo of a tree", "an empty room")
+    assert [name for name, _ in read.removed] == ["kitten", "Cats", "A photo of a cat."]
     assert source.name(0) == "wide.png"
+
+
+def test_absent_is_what_other_pictures_hold_and_what_this_one_does_not_hold_in_other_words(wide: Path) -> None:
+    Image.new("RGB", (40, 40)).save(wide / "other.png")
+    rows = [f"wide.png,{text},1 1 9 9," for text in ("cat", "car")]
+    rows += [f"other.png,{text},1 1 9 9," for text in ("kitten", "automobile", "tree", "dog", "cat")]
+    foil = TextFoil(("rocket",), (), "rocket")
+    source = AnnotatedPictures(read_table(table(wide, *rows), foil=foil, template="a {}"), image_size=8)
+    assert source.absent(0) == ("a tree", "a dog")
+    assert source.absent(1) == ()  # a car is an automobile
+    assert "a rocket" in source.vocabulary
+
+
+@pytest.mark.parametrize("box", ["200 0 220 50", "-9 0 0 50", "0 100 50 120"])
+def test_a_box_outside_its_picture_is_refused_by_its_line(wide: Path, box: str) -> None:
+    source = AnnotatedPictures(read_table(table(wide, "wide.png,a,80 1 99 9,", f"wide.png,b,{box},")), image_size=8)
+    with pytest.raises(DataError, match=r"line 3: the box .* lies outside the picture of 200 x 100 px"):
+        source.named_objects(0)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +93,15 @@ def test_texts_go_into_the_template_and_others_are_contrasted_with(wide: Path) -
 )
 def test_a_wrong_table_is_refused_by_line(wide: Path, lines: tuple[str, ...], header: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_annotations(table(wide, *lines, header=header), image_size=8)
+        read_table(table(wide, *lines, header=header))
 
 
 def test_a_file_that_is_no_table_and_a_mask_of_another_shape(wide: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        read_annotations(wide / "none.csv", image_size=8)
+        read_table(wide / "none.csv")
     with pytest.raises(DataError, match=r"UTF-8|no column"):
-        read_annotations(wide / "wide.png", image_size=8)
+        read_table(wide / "wide.png")
     Image.new("L", (30, 30)).save(wide / "square.png")
-    source = read_annotations(table(wide, "wide.png,a,,square.png"), image_size=8)
+    source = AnnotatedPictures(read_table(table(wide, "wide.png,a,,square.png")), image_size=8)
     with pytest.raises(DataError, match="not of one shape"):
         source.named_objects(0)

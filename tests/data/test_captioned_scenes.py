@@ -9,7 +9,9 @@ from cocoa_pl.data.words import UNKNOWN, WordTokenizer, split_words
 
 
 def made(num: int = 60, *, split: str = "val", seed: int = 0, **look: object) -> CaptionedScenes:
-    return captioned_scenes(num_images=num, split=split, seed=seed, options=CaptionedOptions(**{"same_colour": 0.0, "same_digit": 0.0, **look}))  # type: ignore[arg-type]
+    return captioned_scenes(
+        num_images=num, split=split, seed=seed, options=CaptionedOptions(**{"same_colour": 0.0, "same_digit": 0.0, **look})
+    )  # type: ignore[arg-type]
 
 
 def test_objects_have_the_colour_and_the_place_that_their_names_say() -> None:

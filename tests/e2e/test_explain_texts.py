@@ -229,13 +229,16 @@ class TestWhatCannotBe:
 def image_text_run(tmp_path_factory: pytest.TempPathFactory, smoke_config: Callable[..., Config]) -> Path:
     """The folder of a run of an epoch that learns from captions."""
     root = tmp_path_factory.mktemp("captioned")
-    options = ["data.name=captioned_scenes", "model.method=image_text", "explain.space=projections", "trainer.epochs=1"]
+    true = ["augment.flip=0", "augment.jitter=0", "augment.grayscale=0"]  # captions stay so in these views
+    options = ["data.name=captioned_scenes", "model.method=image_text", "explain.space=projections", "trainer.epochs=1", *true]
     runs.train(smoke_config(root, *options))
     return root / "smoke"
 
 
 @pytest.mark.slow
-def test_a_run_of_ours_is_asked_in_words_among_its_projections_alone(image_text_run: Path, tmp_path: Path) -> None:
+def test_a_run_of_ours_is_asked_in_words_among_its_projections_alone(
+    image_text_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [
         "--ckpt",
         str(image_text_run),
@@ -244,11 +247,16 @@ def test_a_run_of_ours_is_asked_in_words_among_its_projections_alone(image_text_
         "--corpus-text",
         "red seven",
         "a photo of a {blue three}",
+        "red zebra",
         "--cache",
         "none",
     ]
     runs.explain(parse_explain([*words, *FEW, "--out", str(tmp_path / "report")]))
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert {"rank", "prompt_agreement"} <= report["columns"].keys()
+    (notice,) = (line for line in capsys.readouterr().out.splitlines() if "does not know the words: zebra." in line)
+    assert notice in report["facts"]
+    with pytest.raises(CocoaError, match="--corpus-text: the text encoder knows no word of zebra"):
+        runs.explain(parse_explain([*words[:5], "zebra", *words[5:], *FEW, "--out", str(tmp_path / "third")]))
     with pytest.raises(CocoaError, match=r"explain.space=projections"):
         runs.explain(parse_explain([*words, *FEW, "explain.space=reps", "--out", str(tmp_path / "other")]))

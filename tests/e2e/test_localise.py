@@ -52,16 +52,30 @@ def test_a_run_is_measured_on_its_own_pictures(run: Path, tmp_path: Path) -> Non
 
 
 def test_annotated_pictures_are_asked_of_a_run(run: Path, tmp_path: Path) -> None:
-    Image.new("RGB", (80, 40), (250, 10, 10)).save(tmp_path / "a.png")
-    (tmp_path / "objects.csv").write_text("picture,text,box\na.png,red seven,30 5 50 30\n")
+    for name, colour in (("a", (250, 10, 10)), ("b", (10, 250, 10))):
+        Image.new("RGB", (80, 40), colour).save(tmp_path / f"{name}.png")
+    (tmp_path / "objects.csv").write_text(
+        "picture,text,box\na.png,red seven,30 5 50 30\nb.png,green two,30 5 50 30\nb.png,bicycle,30 5 50 30\nb.png,bicycle,0 0 9 9\n"
+    )
     results = study(
         parse_localise(
             ["--ckpt", str(run), "--annotations", str(tmp_path / "objects.csv"), "--template", "a photo of a {}", "--foil-text", "cifar100",
              "blue two", "--out", str(tmp_path / "out")]
         )
     )  # fmt: skip
-    assert len(results.scores["named"]) == 1
-    assert "the 102 texts" in (tmp_path / "out" / "localisation.md").read_text()
+    assert len(results.scores["named"]) == 2
+    page = (tmp_path / "out" / "localisation.md").read_text()
+    assert "the 103 texts" in page  # three of the table, a foil of 101, one of which the table has
+    assert "Left out of the foil: bicycle (a text of the table)." in page
+    assert "1 object outside the central square that the encoder sees, 1 object with a name that another object" in page
+    assert "does not know, all one to it: bicycle, " in page
+    assert "GradientSHAP" not in page
+    assert "nan" not in page
+    with (tmp_path / "out" / "localisation.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["picture"] == "a.png")
+    assert (row["text"], row["other"], row["agreement_other"]) == ("a photo of a red seven", "", "")
+    assert row["absent"] in ("a photo of a green two", "a photo of a bicycle")
+    assert any(float(row["score_named"]) == pytest.approx(float(score), rel=1e-4) for score in results.scores["named"])
 
 
 @pytest.mark.parametrize(
@@ -72,6 +86,8 @@ def test_annotated_pictures_are_asked_of_a_run(run: Path, tmp_path: Path) -> Non
         (["--encoder", "open_clip:ViT-B-32"], "give a table"),
         (["--ckpt", "RUN", "--template", "a {}"], "goes with --annotations"),
         (["--ckpt", "RUN", "--annotations", "x.csv", "--template", "a photo"], "must have one {}"),
+        (["--ckpt", "RUN", "--annotations", "x.csv", "--template", "photos"], "gives 8 sentences"),
+        (["--ckpt", "RUN", "--annotations", "x.csv", "--foil-text", "cifar10"], "cifar100"),
         (["--ckpt", "RUN", "--annotations", "none.csv"], "no such file"),
         (["--ckpt", "RUN", "--num", "0"], "must be a whole number from 1"),
         (["--ckpt", "RUN", "explain.num_mask=3"], "explain.num_masks"),

@@ -39,6 +39,8 @@ def imported(stderr: str) -> set[str]:
         (("train.py", "--print-config", "optim.lr=1e-3"), 0),
         (("train.py", "optim.lrr=1"), 2),
         (("explain.py", "--ckpt", "nowhere.ckpt"), 2),
+        (("-m", "cocoa_pl.localise", "--help"), 0),
+        (("-m", "cocoa_pl.localise", "--encoder", "open_clip:ViT-B-32", "--annotations", "nowhere.csv"), 2),
     ],
 )
 def test_nothing_heavy_is_imported_and_it_takes_under_a_second(arguments: tuple[str, ...], code: int) -> None:

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.stats._resampling import BootstrapResult
 
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.metrics.intervals import Interval, bootstrap_interval, paired_difference, resampled_means, t_interval
+from cocoa_pl.metrics.intervals import Interval, bootstrap_interval, paired_difference, resampled_means, t_interval, wilson_interval
 
 DRAW = np.random.default_rng(0)
 NORMAL, SKEWED = DRAW.normal(3, 2, size=12), DRAW.exponential(size=40)
@@ -24,6 +24,23 @@ def test_t_interval_equals_scipy(values: np.ndarray, confidence: float) -> None:
     low, high = stats.t.interval(confidence, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
     found = t_interval(values.tolist(), confidence=confidence)
     assert (found.mean, found.low, found.high, found.num) == pytest.approx((values.mean(), low, high, len(values)))
+
+
+@pytest.mark.parametrize(("hits", "num"), [(10, 10), (0, 10), (7, 20), (1, 1), (0, 1), (399, 400)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_wilson_equals_scipy(hits: int, num: int, confidence: float) -> None:
+    theirs = stats.binomtest(hits, num).proportion_ci(confidence, method="wilson")
+    found = wilson_interval([1.0] * hits + [0.0] * (num - hits) + [math.nan], confidence=confidence)
+    assert (found.mean, found.low, found.high, found.num) == pytest.approx((hits / num, theirs.low, theirs.high, num), abs=1e-12)
+
+
+def test_wilson_of_known_values_of_none_and_of_what_is_no_share() -> None:
+    all_ten, none = wilson_interval([1.0] * 10), wilson_interval([0.0] * 10)
+    assert (all_ten.low, all_ten.high) == pytest.approx((0.7225, 1), abs=1e-4)
+    assert (none.low, none.high) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert wilson_interval([math.nan]).num == 0
+    with pytest.raises(DataError, match="between 0 and 1"):
+        wilson_interval([0.5, 1.5])
 
 
 @pytest.mark.parametrize("method", ["bca", "percentile"])

@@ -9,17 +9,14 @@ import torchvision
 from torch import Tensor
 
 from cocoa_pl.errors import ConfigError, DataError
-from cocoa_pl.metrics.attribution_quality import AttributionQuality
 from cocoa_pl.metrics.boxes import boxes_of_masks
-from cocoa_pl.metrics.intervals import paired_difference, t_interval
 from cocoa_pl.metrics.placing import (
     PLACEMENT,
+    best_fixed_box,
     centre_boxes,
     larger_on,
     measure_boxes,
     measure_placement,
-    measure_placements,
-    placement_names,
 )
 
 DRAW = torch.Generator().manual_seed(0)
@@ -108,6 +105,29 @@ def test_the_centre_box_has_the_mean_size_of_objects_the_form_and_the_middle_of_
     assert centre_boxes(torch.zeros(2, 4, 4)).isnan().all()
 
 
+def test_the_best_fixed_box_is_where_most_objects_are_and_beats_the_centre_where_objects_sit_in_corners() -> None:
+    masks = torch.zeros(10, 40, 40, dtype=torch.bool)
+    masks[:6, 1:13, 2:14], masks[6:, 26:38, 27:39] = True, True
+    boxes = best_fixed_box(masks)
+    assert (boxes == boxes[0]).all()
+    assert (boxes[:, 2:] - boxes[:, :2]).tolist() == [[12, 12]] * 10
+    assert measure_boxes(boxes, masks)["corloc"].tolist() == [1] * 6 + [0] * 4
+    assert measure_boxes(centre_boxes(masks), masks)["corloc"].sum() == 0
+
+
+def test_the_best_fixed_box_finds_what_a_search_over_every_pixel_finds_but_for_its_stride() -> None:
+    masks = squares(seed=5)
+    truth = boxes_of_masks(masks)
+    places = [(left, top) for left in range(WIDTH - 4) for top in range(HEIGHT - 4)]
+    every = torch.tensor([[left, top, left + 5, top + 5] for left, top in places], dtype=torch.float32)
+    most = (torchvision.ops.box_iou(every, truth) > 0.5).float().mean(1).max()
+    found = measure_boxes(best_fixed_box(masks), masks)["corloc"]
+    assert most - 1 / NUM <= found.mean() <= most
+    masks[0] = False
+    assert best_fixed_box(masks).isfinite().all()
+    assert best_fixed_box(torch.zeros(2, 4, 4)).isnan().all()
+
+
 def test_boxes_are_measured_as_torchvision_does() -> None:
     masks = squares(seed=3)
     boxes = centre_boxes(masks)
@@ -118,24 +138,6 @@ def test_boxes_are_measured_as_torchvision_does() -> None:
     assert measure_boxes(boxes, torch.zeros_like(masks))["corloc"].isnan().all()
     own = measure_boxes(boxes_of_masks(masks), masks)
     assert own["corloc"].tolist() == own["box_iou"].tolist() == [1.0] * NUM
-
-
-def test_values_are_kept_by_explicand_for_intervals_and_differences() -> None:
-    good = MASKS + 0.8 * NOISE
-    quality = AttributionQuality(placement_names(["rise", "random"]))
-    for part in (slice(0, 3), slice(3, NUM), slice(NUM - 2, NUM)):  # two explicands come twice
-        quality.update(torch.arange(NUM)[part], measure_placements({"rise": good[part], "random": NOISE[part]}, MASKS[part]))
-    rise, random = (measure_placement(maps, MASKS) for maps in (good, NOISE))
-    assert set(quality.compute()) == {f"{trace}/{name}" for trace in ("rise", "random") for name in PLACEMENT}
-    for name in PLACEMENT:
-        assert quality.interval(f"rise/{name}") == t_interval(rise[name])
-        assert quality.paired(f"rise/{name}", f"random/{name}") == paired_difference(rise[name], random[name])
-    assert quality.interval("rise/energy_inside").low > quality.interval("random/energy_inside").high
-    options = {"quantile": 0.9}
-    assert torch.equal(
-        measure_placements({"it": good}, MASKS, largest=True, **options)["it/mask_iou"],
-        measure_placement(good, MASKS, largest=True, **options)["mask_iou"],
-    )
 
 
 def test_larger_on_compares_means_over_objects() -> None:

@@ -20,7 +20,6 @@ from cocoa_pl.metrics.prompts import (
     map_correlations,
     presence,
     presence_auroc,
-    prompt_agreement,
 )
 from cocoa_pl.rng import generator
 
@@ -51,10 +50,6 @@ def test_correlations_keep_the_rules_of_flat_and_broken_maps_whatever_the_batch(
     torch.testing.assert_close(map_correlations(maps), found, equal_nan=True)
     with pytest.raises(DataError, match=r"maps \(5, 7, 9\): must be \(K, N, H, W\)"):
         map_correlations(maps[0])
-
-
-def test_agreement_with_the_real_text_is_a_row_of_all_pairs() -> None:
-    torch.testing.assert_close(prompt_agreement(MAPS[0], MAPS[1:]), map_correlations(MAPS)[0, 1:])
 
 
 def test_maps_of_a_common_part_are_too_alike_where_it_is_four_fifths_of_the_variance() -> None:

@@ -23,7 +23,7 @@ HEALTHY = {
     "explain/rise/drift_start_flagged": 0.95,
     "explain/rise/drift_start_corrected": 0.2,
     "explain/rise/reliability": 0.9,
-    "explain/rise/prompt_agreement": 0.4,
+    "explain/rise/absent_agreement": 0.4,
     "explain/rise/gap": 0.1,
     "explain/rise/gap_random": 0.01,
     "explain/rise/gap_over_random_low": 0.04,
@@ -39,7 +39,7 @@ IN_A_ROW = {
     "budget": ("explain/share_of_epoch", 0.31, 0.3),
     "chance": ("explain/rise/gap_over_random_low", -0.01, 0.01),
     "noisy": ("explain/rise/reliability", 0.3, 0.9),
-    "prompt": ("explain/rise/prompt_agreement", 0.9, 0.3),
+    "prompt": ("explain/rise/absent_agreement", 0.9, 0.3),
 }
 
 

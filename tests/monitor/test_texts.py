@@ -116,7 +116,7 @@ def test_texts_have_the_numbers_that_originals_have(reading: Reading) -> None:
         )
         views = {name for name in of_original if name.startswith(("view_agreement", "equivariance", "change_ratio"))}
         of_original, of_text = of_original - {"drift_gated"}, of_text - {"drift_gated"}  # known only where scores stayed
-        asked = set() if method == "random" else {"prompt_agreement"}
+        asked = set() if method == "random" else {"absent_agreement"}
         assert of_text == (of_original - views) | asked
         assert {"corloc", "gap_over_random_low", "mask_auroc", "drift_encoder"} <= of_text
     assert "explain/components-text/colour" in reading.scalars
@@ -148,8 +148,8 @@ def test_agreement_is_that_with_the_map_of_an_absent_text(given: ExplainSet, rea
     target = cocoa(torch.stack([texts.encode([text]) for text in given.absent_phrases]), texts.encode(given.text_foil))
     asked = explainer.explain(given.explicands[:num], target, seed=derive_seed(0, "masks"))
     expected = spearman(reading.look.attributions[f"{name}-text"][:num], asked.attributions[name][0])
-    assert torch.allclose(reading.look.rows[f"prompt_agreement/{name}-text"], expected, atol=1e-3)
-    assert reading.scalars[f"explain/{name}-text/prompt_agreement"] == pytest.approx(float(expected.mean()), abs=1e-3)
+    assert torch.allclose(reading.look.rows[f"absent_agreement/{name}-text"], expected, atol=1e-3)
+    assert reading.scalars[f"explain/{name}-text/absent_agreement"] == pytest.approx(float(expected.mean()), abs=1e-3)
     assert float(expected.mean()) < 0.5
 
 
@@ -161,7 +161,7 @@ def test_texts_that_say_the_same_give_maps_that_agree(given: ExplainSet) -> None
     deaf.table.data[-len(NAMES) : -1] = torch.tensor([1.0, 0.0, 0.0])
     seen = FrozenEncoder(encoder().module, text=text_encoder(deaf))
     scalars = read(given, monitor(given).look(seen)).scalars
-    assert scalars["explain/ig-text/prompt_agreement"] == pytest.approx(1)
+    assert scalars["explain/ig-text/absent_agreement"] == pytest.approx(1)
 
 
 def test_the_absent_text_costs_one_pass_of_originals_for_gradients_and_none_for_masks(given: ExplainSet) -> None:

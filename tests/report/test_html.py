@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cocoa_pl.errors import OutputError
-from cocoa_pl.report.findings import Block, Findings
+from cocoa_pl.report.findings import COLUMNS, Block, Findings
 from cocoa_pl.report.html import write_html
 from cocoa_pl.report.page import cards, records, tiles
 from cocoa_pl.viz import overlay
@@ -318,3 +318,34 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         write_html(tmp_path / "file" / "report.html", make_findings(num=1, size=28))
     with pytest.raises(ValueError, match="max_pictures"):
         write_html(tmp_path / "report.html", make_findings(num=1, size=28), max_pictures=-1)
+
+
+@pytest.mark.parametrize(
+    ("target", "labels", "lines"),
+    [
+        ("dog", (), 1),
+        ("two people dancing on a roof", (), 2),
+        ("long " * 40, (), 3),
+        ("dog", ("cat",), 2),
+        ("dog", ("a very long name " * 9,), 3),
+    ],
+)
+def test_a_long_target_gets_as_many_lines_as_it_needs(tmp_path: Path, target: str, labels: tuple[str, ...], lines: int) -> None:
+    findings = make_findings(num=1, labels=labels)
+    findings = replace(findings, traces=tuple(replace(trace, method="RISE", target=target) for trace in findings.traces))
+    write_html(tmp_path / "report.html", findings)
+    (card,) = (attrs for tag, attrs, _ in Page(tmp_path / "report.html").elements if tag == "article")
+    assert card["style"].endswith(f"--lines:{lines}")
+
+
+def test_every_number_of_a_map_is_described() -> None:
+    """In docs/report.md, in the order of the tables."""
+    rows = re.findall(
+        r"^\| `(\w+)` \|", (Path(__file__).parents[2] / "docs" / "report.md").read_text().split("## The numbers of a map")[1], re.M
+    )
+    assert rows == list(COLUMNS)
+
+
+def test_the_page_says_what_agreement_with_an_absent_text_is(tmp_path: Path) -> None:
+    write_html(tmp_path / "report.html", make_findings(num=1, columns=["score", "absent_agreement"]))
+    assert "Agreement with an absent text" in (tmp_path / "report.html").read_text()

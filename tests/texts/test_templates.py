@@ -8,7 +8,7 @@ import pytest
 
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.texts.asked import ConceptBank
-from cocoa_pl.texts.templates import DEFAULT, SETS, fill, neutral, parse_templates, slot
+from cocoa_pl.texts.templates import DEFAULT, SETS, fill, parse_templates, slot
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,6 @@ def test_the_set_of_photos_takes_any_name() -> None:
             assert fill(template, name) == before + phrase + after
     assert len(set(SETS["photos"])) == 8
     assert SETS["photos"][0] == DEFAULT
-
-
-def test_a_neutral_sentence() -> None:
-    assert [neutral(template) for template in (DEFAULT, "an {}")] == ["a photo of a thing", "a thing"]
 
 
 def test_prompts_of_a_bank_have_the_right_article() -> None:

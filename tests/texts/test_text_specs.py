@@ -182,7 +182,7 @@ def test_concepts_of_a_list_in_templates() -> None:
     ("words", "message"),
     [
         ([], "--concepts: has 0 concepts; it must have 2 to 20000, as each is contrasted with all of them"),
-        (["cat", "CAT"], "--concepts: has 1 concepts; it must have 2 to 20000, as each is contrasted with all of them"),
+        (["cat", "CAT"], "--concepts: has 1 concept; it must have 2 to 20000, as each is contrasted with all of them"),
         (["@many.txt"], "--concepts: has 20001 concepts; it must have 2 to 20000, as each is contrasted with all of them"),
         (["cat", ""], "--concepts '': is empty; it must be a name or a sentence"),
         (["a {cat}", "dog"], "--concepts 'a {cat}': is a sentence; concepts are names, which --template 'a {}' puts in a sentence"),
@@ -208,3 +208,16 @@ def test_no_torch_is_needed() -> None:
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_a_file_of_very_many_texts_is_sent_to_concepts(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    for num in (200, 201):
+        path.write_text("\n".join(f"thing {number}" for number in range(num)))
+        if num == 200:
+            assert len(parse_text_corpora([f"@{path}"], None)) == num
+        else:
+            with pytest.raises(
+                ConfigError, match=r"--corpus-text: has 201 texts; it must have at most 200, .* --concepts compares pictures"
+            ):
+                parse_text_corpora([f"@{path}"], None)

@@ -385,7 +385,7 @@ def _localisation(logged: Logged) -> list[Chart]:
             "Does the map depend on the text?",
             "rank correlation of the map towards a picture's text with that towards a text of something absent; originals",
             "low is good; above .8 the map shows the picture, whatever was asked",
-            lines=_of(logged.to_text, "prompt_agreement"),
+            lines=_of(logged.to_text, "absent_agreement"),
         ),
         Chart(
             "Attribution on the shortcut",

@@ -18,6 +18,7 @@ PAGE_BUDGET = 17_000_000  # characters of all cards: a mail of 25 MB holds no mo
 SORTED_BY = ("score", "rank", "gap", "reliability", "drift")  # what a page sorts pictures by
 _ROOM, _SMALL_ROOM = 184, 112  # pixels of the screen for a tile, and for one of a film strip
 _SMALL_PRINT = ("rank", "reliability", "gap", "prompt_agreement")
+_LETTER, _MOST_LINES = 7, 3  # pixels of a letter of a heading, and lines of what it is towards
 _PIXELS = 96  # smaller pictures are shown as squares
 
 
@@ -101,10 +102,19 @@ def _card(findings: Findings, rows: list[_Row], *, side: int) -> str:
     height, width = reduced(*rows[0].image.shape[:2], side=side)
     tile, small = tile_sizes(height, width)
     kind = "picture pixels" if max(height, width) <= _PIXELS else "picture"
+    kind += " named" if findings.labels is not None else ""
     return (
-        f'<article class="{kind}" data-name="{text(name)}" style="--wide:{tile}px;--small:{small}px">\n'
+        f'<article class="{kind}" data-name="{text(name)}" style="--wide:{tile}px;--small:{small}px;--lines:{_lines(findings, tile)}">\n'
         f'<h3 title="{text(file or name)}" dir="auto">{text(name)}</h3>\n{views}\n</article>'
     )
+
+
+def _lines(findings: Findings, tile: int) -> int:
+    """Lines of the longest heading of a map, over a tile so many pixels wide; all get as many, so that pictures side by side stay level."""
+    a_line = max(1, tile // _LETTER)
+    lines = min(_MOST_LINES, max((-(-len(trace_words(trace)) // a_line) for trace in findings.traces), default=1))
+    longest = 0 if findings.labels is None else max(map(len, findings.labels.ravel().tolist()), default=0)
+    return lines + min(2, -(-longest // a_line))
 
 
 def _view(findings: Findings, row: _Row, name: str, *, side: int) -> str:
@@ -142,10 +152,8 @@ def _trace(findings: Findings, row: _Row, t: int, *, size: str, side: int) -> st
 
 
 def _heading(words: str, label: str, *, named: bool) -> str:
-    """Escaped words; in reports with labels two lines, so that pictures side by side stay level."""
-    if not named:
-        return words
-    return f'{words}:<br><b dir="auto">{label}</b>' if label else f"<br>{words}"
+    """Escaped words; in reports with labels, what the target is in this picture on a line of its own."""
+    return f'{words}:<br><b dir="auto">{label}</b>' if named and label else words
 
 
 def _tile(findings: Findings, row: _Row, f: int, t: int, *, differs: bool, file: str, size: str) -> str:

@@ -55,6 +55,11 @@ _NUMBERS = {
         "The rank correlation of the map with that of a nonsense text in the same sentence. Near 1, the map shows what stands out to the "
         "encoder, whatever was asked.",
     ),
+    "absent_agreement": (
+        "Agreement with an absent text",
+        "The rank correlation of the map with that of a text about something that is not in the picture. Near 1, the map shows what stands "
+        "out to the encoder, whatever was asked.",
+    ),
     "gap": (
         "Gap",
         "Pixels are put in by the order of the map, and taken out by it: the area under the score while they come, less the area while "

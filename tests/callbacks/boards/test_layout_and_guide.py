@@ -28,7 +28,7 @@ def logged_tags(logged: Logged) -> Iterator[str]:
         yield from ("val/knn", "val/raw_pixel_knn", "val/linear_probe")
     if logged.to_text:
         yield from ("val/recall_at_1", "val/recall_at_5", "val/recall_at_1_of_images", "val/recall_at_5_of_images")
-        yield from (f"explain/{trace}/prompt_agreement" for trace in logged.to_text)
+        yield from (f"explain/{trace}/absent_agreement" for trace in logged.to_text)
     if logged.pairs:
         yield from (f"explain/{method}/two_object_accuracy" for method in logged.to_original)
     for name in (
