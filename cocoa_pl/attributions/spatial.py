@@ -107,7 +107,7 @@ def spatial_layer(
     ran: list[_Ran] = []
 
     def note(name: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-        if isinstance(output, Tensor):
+        if isinstance(output, Tensor) and not (inputs and output is inputs[0]):  # an identity is no layer
             ran.append(_Ran(name, inputs[0] if inputs else module, output))
 
     handles = [module.register_forward_hook(partial(note, name), prepend=True) for name, module in modules.items()]
