@@ -77,7 +77,7 @@ NETWORKS = {
     "torchvision": (lambda: nn.Sequential(torchvision.models.resnet18(num_classes=8)), (64, 64), "0.layer4"),
     "class token": (lambda: small_vit("vit_tiny_patch16_224", img_size=32, patch_size=8), (32, 32), "blocks.1.norm1"),
     "registers": (lambda: small_vit("vit_small_patch14_reg4_dinov2", img_size=56), (56, 56), "blocks.1.norm1"),
-    "mean of tokens": (lambda: small_vit("vit_tiny_patch16_224", img_size=32, patch_size=8, global_pool="avg"), (32, 32), "norm"),
+    "mean of tokens": (lambda: small_vit("vit_tiny_patch16_224", img_size=32, patch_size=8, global_pool="avg"), (32, 32), "blocks"),
     "attention pooling": (lambda: small_vit("vit_base_patch16_siglip_224", img_size=64), (64, 64), "norm"),
     "channels last": (lambda: small_swin().features, (64, 64), ""),
 }
