@@ -46,8 +46,10 @@ class OfTokens(nn.Module):
         return self.embedding(tokens)
 
 class Forgets(Colours):
+    passes = 0
     def forward(self, texts):
-        return nn.functional.dropout(super().forward(texts), 0.5)
+        self.passes += 1
+        return super().forward(texts) + 0.3 * self.passes
 
 class Centred(Colours):
     def forward(self, texts):
