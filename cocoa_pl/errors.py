@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _MANY, _LONG, _FEW = 60, 300, 5  # names, letters of all, names shown of many
 
@@ -51,3 +51,13 @@ def choices_hint(name: str, choices: Iterable[str]) -> str:
         shown = f"choose from: {', '.join(known)}"
     near = difflib.get_close_matches(name, known, n=1)
     return shown + (f" (did you mean '{near[0]}'?)" if near else "")
+
+
+def some(names: Sequence[str], *, most: int = 3) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> some(["a", "b", "c", "d", "e"]), some(["a"])
+        ('a, b, c and 2 more', 'a')
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

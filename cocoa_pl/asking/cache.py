@@ -26,7 +26,7 @@ from cocoa_pl.asking.cache_folder import default_cache_folder
 from cocoa_pl.data.inputs import content_digest
 from cocoa_pl.data.source import Source
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.errors import DataError, OutputError
+from cocoa_pl.errors import DataError, OutputError, some
 from cocoa_pl.files import write_arrays
 from cocoa_pl.pictures import require_regular
 from cocoa_pl.streaming import automatic_chunk_size
@@ -156,7 +156,7 @@ def _chosen(content: Any, path: str | Path, key: str | None) -> Any:
             raise DataError(f"{path}#{key}: the file holds one array, which has no name; leave out #{key}")
         return content
     names = list(content.files)
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "") or "none"
+    shown = some(names, most=_SHOWN) or "none"
     if key is None and len(names) != 1:
         raise DataError(f"{path}: holds {len(names)} arrays; say which by {path}#NAME: {shown}")
     if key is not None and key not in names:

@@ -19,7 +19,7 @@ from cocoa_pl.data.inputs import PictureSource, content_digest
 from cocoa_pl.data.joined import JoinedSource
 from cocoa_pl.data.source import Source
 from cocoa_pl.data.splits import Splits
-from cocoa_pl.errors import ConfigError, DataError
+from cocoa_pl.errors import ConfigError, DataError, some
 from cocoa_pl.rng import generator
 
 _MOST = 1000  # pictures of a corpus
@@ -228,8 +228,7 @@ class _Chooser:
 
 
 def _named(spec: Spec) -> str:
-    shown = ", ".join(spec.items[:3]) + (f" and {len(spec.items) - 3} more" if len(spec.items) > 3 else "")
-    return f"the pictures in {shown}"
+    return f"the pictures in {some(spec.items)}"
 
 
 def _small(target: ChosenTarget) -> list[str]:

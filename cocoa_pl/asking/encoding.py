@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.asking.choosing import Chosen, ChosenTarget
-from cocoa_pl.asking.encoding_texts import Foils, RepsOf, TextReps, contrast, count, encode_texts, listed, parted
+from cocoa_pl.asking.encoding_texts import SHOWN, Foils, RepsOf, TextReps, contrast, count, encode_texts, parted
 from cocoa_pl.asking.picks import Pick
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.data.corpora import clusters
 from cocoa_pl.data.source import Source
-from cocoa_pl.errors import DataError, DivergedError
+from cocoa_pl.errors import DataError, DivergedError, some
 from cocoa_pl.metrics.health import collapse_level, effective_rank
 from cocoa_pl.targets import normalize
 from cocoa_pl.text_encoding import FrozenTextEncoder
@@ -98,7 +98,7 @@ def encode_question(
     mixed = [target.name for target in asked if target.of_two_kinds]
     mixed += [text.corpus.name for text in chosen.texts.targets if text.pictures is not None]
     if mixed:
-        facts.append(f"{_TWO_KINDS}: {listed(mixed)}.")
+        facts.append(f"{_TWO_KINDS}: {some(mixed, most=SHOWN)}.")
     judged = reps_of(chosen.foil) if chosen.foil is not None else torch.cat([reps_of(None), *(reps_of(t.corpus) for t in chosen.targets)])
     enough = len(judged) >= _FEWEST_HEALTH
     return Encoded(

@@ -13,7 +13,7 @@ from cocoa_pl.asking.prompts import GIBBERISH, Prompted, can_tell
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.asking.texts import ChosenText, ChosenTexts, Sentences, TextPick
 from cocoa_pl.attributions.words import word_shapley
-from cocoa_pl.errors import DataError, DivergedError
+from cocoa_pl.errors import DataError, DivergedError, some
 from cocoa_pl.targets import normalize
 from cocoa_pl.text_encoding import FrozenTextEncoder
 from cocoa_pl.texts.templates import DEFAULT, NEUTRAL, fill
@@ -25,7 +25,8 @@ RepsOf = Callable[[Pick | None], Tensor]
 
 _FEWEST_PAIRS = 127  # of sets of words: all that there are of eight words
 _ALL_CONCEPTS = "/concepts"  # no corpus can be called so
-_SHOWN = 8  # unknown words
+SHOWN = 8
+"""Words or names in a sentence."""
 _READING = (
     "Rank: the share of its foil's texts that a picture is less like than the text. Prompt agreement: the rank correlation of the map with "
     "that of nonsense in the same sentence; near 1, the map does not depend on what was asked."
@@ -179,13 +180,8 @@ def encode_texts(chosen: ChosenTexts, reps_of: RepsOf, text_reps: TextReps) -> E
             f"({bank.words}{f', in {num} sentences each' if num > 1 else ''}) that each picture is most like, beyond that to all of them."
         )
     if untold := [target.name for target in asked if target.prompted is not None and not can_tell(_num_others(target))]:
-        facts.append(f"The foil has too few texts to tell whether what is asked is in a picture at all: {listed(untold)}.")
+        facts.append(f"The foil has too few texts to tell whether what is asked is in a picture at all: {some(untold, most=SHOWN)}.")
     return EncodedTexts(asked, [*facts, _READING], notices)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _num_others(target: Asked) -> int:
@@ -212,9 +208,11 @@ def _unknown_words(chosen: ChosenTexts, text_reps: TextReps) -> list[str]:
     ])  # fmt: skip
     said = []
     if asked:
-        said.append(f"The text encoder does not know the words: {listed(asked)}. To it they are all one, and maps do not depend on which.")
+        said.append(
+            f"The text encoder does not know the words: {some(asked, most=SHOWN)}. To it they are all one, and maps do not depend on which."
+        )
     if others := [word for word in of_foil if word not in asked]:
-        said.append(f"The text encoder does not know these words of the foil: {listed(others)}. To it they are all one.")
+        said.append(f"The text encoder does not know these words of the foil: {some(others, most=SHOWN)}. To it they are all one.")
     return said
 
 
@@ -222,8 +220,8 @@ def _refuse_unknown(encoder: FrozenTextEncoder, texts: Iterable[str], what: str)
     words = [word for text in texts for word in text.split() if any(map(str.isalnum, word))]
     if words and all(encoder.unknown([word]) for word in words):
         raise DataError(
-            f"{what}: the text encoder knows no word of {listed(encoder.unknown(words))}, so maps would mean nothing; ask in words that "
-            "it was trained with"
+            f"{what}: the text encoder knows no word of {some(encoder.unknown(words), most=SHOWN)}, so maps would mean nothing; ask in "
+            "words that it was trained with"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cocoa_pl.callbacks.checkpointing import Stopped
 from cocoa_pl.callbacks.signals import Signals
-from cocoa_pl.errors import DivergedError
+from cocoa_pl.errors import DivergedError, some
 
 _LOOK_EVERY = 10  # steps between two looks at the losses, each of which waits for the accelerator
 _MAX_NAMED = 8  # images of a batch that an error names
@@ -147,5 +147,4 @@ def _few(ids: Sequence[int], name: Callable[[int], str]) -> str:
         >>> _few([3, 5], lambda i: f"image {i}"), _few([3], lambda i: "cat.png"), _few(range(10), lambda i: f"image {i}")[-18:]
         ('image 3, image 5', 'image 3 (cat.png)', 'image 7 and 2 more')
     """
-    shown = [f"image {i}" + (f" ({name(i)})" if name(i) != f"image {i}" else "") for i in ids[:_MAX_NAMED]]
-    return ", ".join(shown) + (f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else "")
+    return some([f"image {i}" + (f" ({name(i)})" if name(i) != f"image {i}" else "") for i in ids], most=_MAX_NAMED)

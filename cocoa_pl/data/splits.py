@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -86,11 +88,8 @@ def scenes_splits(*, num_train: int = 9000, num_val: int = 1000, seed: int = 0, 
     Raises:
         DataError: fewer than one image asked for in a split.
     """
-    _check_numbers("scenes", num_train, num_val)
     options = options or ScenesOptions()
-    train = scenes(num_images=num_train, split="train", seed=seed, options=options)
-    val = scenes(num_images=num_val, split="val", seed=seed, options=options)
-    return make_splits(train, val, image_size=options.image_size, name="scenes")
+    return _generated("scenes", partial(scenes, seed=seed, options=options), num_train, num_val, options.image_size)
 
 
 def captioned_scenes_splits(
@@ -101,17 +100,17 @@ def captioned_scenes_splits(
     Raises:
         DataError: fewer than one image asked for in a split.
     """
-    _check_numbers("captioned_scenes", num_train, num_val)
     options = options or CaptionedOptions()
-    train = captioned_scenes(num_images=num_train, split="train", seed=seed, options=options)
-    val = captioned_scenes(num_images=num_val, split="val", seed=seed, options=options)
-    return make_splits(train, val, image_size=options.image_size, name="captioned_scenes")
+    make = partial(captioned_scenes, seed=seed, options=options)
+    return _generated("captioned_scenes", make, num_train, num_val, options.image_size)
 
 
-def _check_numbers(what: str, num_train: int, num_val: int) -> None:
+def _generated(what: str, make: Callable[..., Source], num_train: int, num_val: int, image_size: int) -> Splits:
     for name, num in (("num_train", num_train), ("num_val", num_val)):
         if num < 1:
             raise DataError(f"{what}: {name} is {num}; at least 1 image is needed")
+    train, val = (make(num_images=num, split=split) for split, num in (("train", num_train), ("val", num_val)))
+    return make_splits(train, val, image_size=image_size, name=what)
 
 
 def _triple(values: Tensor) -> Channels:

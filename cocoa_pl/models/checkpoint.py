@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cocoa_pl.errors import CheckpointError
+from cocoa_pl.errors import CheckpointError, some
 from cocoa_pl.files import damage
 from cocoa_pl.trees import check_tree
 
@@ -61,7 +61,7 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], *, prefix: str, pa
     reshaped = sorted(name for name in expected.keys() & own.keys() if expected[name].shape != own[name].shape)
     if missing or unexpected or reshaped:
         parts = [
-            f"{word}: {_first(names)}"
+            f"{word}: {some(names)}"
             for word, names in (("missing", missing), ("unexpected", unexpected), ("other shape", reshaped))
             if names
         ]
@@ -126,7 +126,3 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
 
 def _wrong(values: dict[str, Any], kinds: _Kinds) -> list[str]:
     return [name for name, kind in kinds.items() if not isinstance(values.get(name), kind)]
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.distributed
 import torch.nn.functional as F
 from lightly.utils import dist
 from torch import Tensor, nn
@@ -41,11 +40,10 @@ class ImageText(EncoderModule):
         self, backbone: nn.Module, *, rep_dim: int, text_tower: TextTower, tokenizer: WordTokenizer, projection_dim: int, optim: OptimSpec,
         mean: Sequence[float], std: Sequence[float], temperature: float = 0.07, validation: Metric | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(backbone, optim=optim, mean=mean, std=std)
+        super().__init__(backbone, optim=optim, mean=mean, std=std, validation=validation)
         self.projection_head = nn.Linear(rep_dim, projection_dim, bias=False)
         self.text_tower, self.tokenizer = text_tower, tokenizer
         self.scale = LogitScale(temperature)
-        self.validation = validation
 
     @property
     def trained(self) -> dict[str, nn.Module]:
@@ -66,11 +64,6 @@ class ImageText(EncoderModule):
         if self.validation is not None and dataloader_idx == 1:
             images = self.projection_head(self(batch.images.to(self.mean) / 255))
             self.validation.update(_precise(images), _precise(self.text_tower(batch.tokens)), batch.tokens)
-
-    def on_validation_epoch_end(self) -> None:
-        if self.validation is not None:
-            self.log_validation(self.validation.compute())
-            self.validation.reset()
 
 
 class LogitScale(nn.Module):

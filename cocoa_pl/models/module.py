@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from cocoa_pl.models.optim import OptimSpec
 from cocoa_pl.types import Batch
@@ -24,6 +25,7 @@ class EncoderModule(pl.LightningModule):
         optim: optimiser and schedule.
         mean: channel means in [0, 1].
         std: channel standard deviations.
+        validation: metric that collects whatever a method's ``validation_step`` gives it, and computes ``val/...``.
 
     Attributes:
         trained: prefixes of the checkpoint's entries to the parts that the loss trains.
@@ -32,10 +34,13 @@ class EncoderModule(pl.LightningModule):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, *, optim: OptimSpec, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, backbone: nn.Module, *, optim: OptimSpec, mean: Sequence[float], std: Sequence[float], validation: Metric | None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.optim = optim
+        self.validation = validation
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         # of the steps of this epoch: their sum, and how many there were; no buffer, which DDP would overwrite
@@ -96,9 +101,10 @@ class EncoderModule(pl.LightningModule):
         )  # fmt: skip
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def log_validation(self, values: dict[str, float]) -> None:
-        """Log what a validation found. Lightning takes the value ``step`` as the horizontal axis: epochs done."""
-        self.log_dict(values | {"step": float(self.trainer.current_epoch + 1)})
+    def on_validation_epoch_end(self) -> None:
+        if self.validation is not None:  # Lightning takes the value ``step`` as the horizontal axis: epochs done
+            self.log_dict(self.validation.compute() | {"step": float(self.trainer.current_epoch + 1)})
+            self.validation.reset()
 
     def _all_losses(self) -> Tensor:
         """(2,), over all processes."""

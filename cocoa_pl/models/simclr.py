@@ -34,10 +34,9 @@ class SimCLR(EncoderModule):
         self, backbone: nn.Module, *, rep_dim: int, optim: OptimSpec, mean: Sequence[float], std: Sequence[float],
         hidden_dim: int | None = None, projection_dim: int = 64, temperature: float = 0.2, validation: Metric | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(backbone, optim=optim, mean=mean, std=std)
+        super().__init__(backbone, optim=optim, mean=mean, std=std, validation=validation)
         self.projection_head: nn.Module = SimCLRProjectionHead(rep_dim, hidden_dim or rep_dim, projection_dim)
         self.criterion = NTXentLoss(temperature=temperature, gather_distributed=True)
-        self.validation = validation
 
     @property
     def trained(self) -> dict[str, nn.Module]:
@@ -60,8 +59,3 @@ class SimCLR(EncoderModule):
         if self.validation is not None:
             views = [self(view) for view in batch.views]
             self.validation.update(self(batch.images.float() / 255), batch.labels, views, is_bank=dataloader_idx == 0)
-
-    def on_validation_epoch_end(self) -> None:
-        if self.validation is not None:
-            self.log_validation(self.validation.compute())
-            self.validation.reset()

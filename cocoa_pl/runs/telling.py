@@ -13,7 +13,7 @@ from cocoa_pl.asking.question import Asked
 from cocoa_pl.build import build_views
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, to_dict
-from cocoa_pl.errors import ConfigError, DataError
+from cocoa_pl.errors import ConfigError, DataError, some
 from cocoa_pl.report.answers import findings_of_answers
 from cocoa_pl.report.findings import Findings, Frame
 from cocoa_pl.runs.understanding import Question
@@ -125,7 +125,6 @@ def _say_what_is_left_out(findings: Findings, request: Request, question: Questi
         raise ConfigError(f"--budget {request.budget:g}s: was too short for any picture; the same command goes on with more")
     if not unreadable:
         return findings
-    shown = ", ".join(unreadable[:_NAMED]) + (f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else "")
-    sentence = f"{len(unreadable)} of {len(findings.pictures)} pictures cannot be read and are left out: {shown}."
+    sentence = f"{len(unreadable)} of {len(findings.pictures)} pictures cannot be read and are left out: {some(unreadable, most=_NAMED)}."
     warnings.warn(sentence, stacklevel=2)
     return replace(findings, facts=(*findings.facts, sentence), num_unreadable=len(unreadable))

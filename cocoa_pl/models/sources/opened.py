@@ -161,13 +161,3 @@ def one_line(error: BaseException) -> str:
         return type(error).__name__
     in_torchscript = lines[0].startswith("The following operation failed")  # then the reason is the last line
     return f"{type(error).__name__}: {lines[-1 if in_torchscript else 0][:200]}"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first three names and how many more there are.
-
-    Example:
-        >>> some(["a", "b", "c", "d", "e"])
-        'a, b, c and 2 more'
-    """
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from torch import nn
 
+from cocoa_pl.errors import some
 from cocoa_pl.models.sources.architectures import Shapes
 from cocoa_pl.models.sources.matching import Fit
-from cocoa_pl.models.sources.opened import some
 from cocoa_pl.models.sources.wrappers import heads_of_attention
 
 _GROUPS = 6
@@ -56,7 +56,7 @@ def _groups(unused: Sequence[str], prefix: str, names: Sequence[str]) -> str:
         for name in unused
     )
     words = [f"{part} ({count})" for part, count in parts.most_common()]
-    return ", ".join(words[:_GROUPS]) + (f" and {len(words) - _GROUPS} more" if len(words) > _GROUPS else "")
+    return some(words, most=_GROUPS)
 
 
 def _shared(names: Sequence[str]) -> int:

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint
-from cocoa_pl.models.sources.opened import Opened, Preparation, TextSide, Wishes, as_opened, fingerprint, one_line, some
+from cocoa_pl.errors import CheckpointError, ConfigError, choices_hint, some
+from cocoa_pl.models.sources.opened import Opened, Preparation, TextSide, Wishes, as_opened, fingerprint, one_line
 from cocoa_pl.models.sources.pairs import check_pair
 from cocoa_pl.models.sources.probing import check_runs
 from cocoa_pl.models.sources.quiet import quiet_logs
