@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from cocoa_pl.asking.picks import Pick
-from cocoa_pl.asking.prompts import GIBBERISH, Prompted, can_tell
+from cocoa_pl.asking.prompts import Prompted, can_tell
 from cocoa_pl.asking.question import Asked
 from cocoa_pl.asking.texts import ChosenText, ChosenTexts, Sentences, TextPick
 from cocoa_pl.attributions.words import word_shapley
 from cocoa_pl.errors import DataError, DivergedError, some
 from cocoa_pl.targets import normalize
 from cocoa_pl.text_encoding import FrozenTextEncoder
-from cocoa_pl.texts.templates import DEFAULT, NEUTRAL, fill
+from cocoa_pl.texts.templates import DEFAULT, NEUTRAL, NONSENSE, fill
 
 Foils = tuple[Tensor, Tensor]
 """What explains and what measures, (F, D) each."""
@@ -94,11 +94,11 @@ class TextReps:
 
     def nonsense(self, templates: Sequence[str]) -> Tensor:
         """(D,), the mean of words of no language in the same sentences, or in a plain one where those have no room for them."""
-        texts = [fill(template, word) for template in templates or (DEFAULT,) for word in GIBBERISH]
+        texts = [fill(template, word) for template in templates or (DEFAULT,) for word in NONSENSE]
         try:
             self.encoder.check(texts)
         except DataError:  # longer in tokens than what was asked
-            texts = [fill(DEFAULT, word) for word in GIBBERISH]
+            texts = [fill(DEFAULT, word) for word in NONSENSE]
         return self.of(texts, "--template").mean(0)
 
     def words(self, text: str) -> tuple[tuple[str, ...], Tensor]:

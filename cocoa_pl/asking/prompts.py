@@ -13,9 +13,6 @@ from torch import Tensor
 
 from cocoa_pl.metrics.prompts import presence
 
-GIBBERISH = ("zorvak", "plimtu", "quenfi", "drebsol", "vashkip", "tolmuj", "grifpon", "nuxbel")
-"""Words of no language, averaged: a single one may by chance be near to something."""
-
 _ALSO_THERE = 3  # other things of the foil that a picture may well show
 _SHARE_ALSO_THERE = 0.1  # of a long list's names: some mean nearly the same, or are near by habit
 _ROUNDING = 1e-4

@@ -1,7 +1,7 @@
 """From a config to objects: no room below this one knows that options exist."""
 
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
-from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, open_encoder
+from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, config_of_run, open_encoder
 from cocoa_pl.build.explaining import (
     build_attribution,
     build_monitor,
@@ -33,6 +33,7 @@ __all__ = [
     "build_splits",
     "build_trainer",
     "build_views",
+    "config_of_run",
     "device_type",
     "freeze",
     "load_encoder",

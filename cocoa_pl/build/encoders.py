@@ -13,7 +13,7 @@ import torch
 from cocoa_pl.build.explaining import explains_texts, freeze
 from cocoa_pl.build.model import restore_module
 from cocoa_pl.build.precision import native_precision
-from cocoa_pl.config import Config
+from cocoa_pl.config import Config, load_config
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.models.checkpoint import read_checkpoint
@@ -120,6 +120,12 @@ def _ours(path: Path, config: Config, options: EncoderOptions, *, untrained: boo
         fingerprint=_hash([digest, str(untrained), explain.space, str(explain.layer), explain.precision]),
         text="the text tower of train.py" if explains_texts(config) else None,
     )  # fmt: skip
+
+
+def config_of_run(path: Path | None, overrides: Sequence[str]) -> Config:
+    """A run's options, by its checkpoint, or the defaults, with overrides, without its trainer's: that may have been another machine."""
+    stored = {} if path is None else read_checkpoint(path)["cocoa_pl"]["config"]
+    return load_config({name: section for name, section in stored.items() if name != "trainer"}, overrides=overrides)
 
 
 def length_of(encoder: FrozenEncoder, *, image_size: int) -> int:

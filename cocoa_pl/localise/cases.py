@@ -15,9 +15,7 @@ from cocoa_pl.data.annotations import AnnotatedPictures
 from cocoa_pl.data.source import NamedObject, Source
 from cocoa_pl.errors import DataError
 from cocoa_pl.rng import generator
-
-_NONSENSE = ("blorft wexil", "qazmin drundle", "zvorp kelthi")
-"""Words of no language: what a map towards them shows is not due to what was asked."""
+from cocoa_pl.texts.templates import NONSENSE
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Cases:
     @property
     def nonsense(self) -> tuple[str, ...]:
         """N texts in words of no language, in the sentence of the named object's text where its beginning is common to all texts."""
-        return tuple(f"{self._common}{_NONSENSE[n % len(_NONSENSE)]}" for n in range(len(self)))
+        return tuple(f"{self._common}{NONSENSE[n % len(NONSENSE)]}" for n in range(len(self)))
 
     def short(self, text: str) -> str:
         """A text without the words that all of the vocabulary begin with."""

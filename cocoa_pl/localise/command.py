@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cocoa_pl.cli.common import checkpoint_of, make_parser
 from cocoa_pl.cli.flags import take_overrides
-from cocoa_pl.cli.values import count
+from cocoa_pl.cli.values import channels, count, side
 from cocoa_pl.config import load_config
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.texts.asked import TextFoil
@@ -33,6 +33,7 @@ class LocaliseRequest:
         num_shown: of them, whose maps are drawn.
         out: folder of the results.
         trust_pickle: execute what a pickle asks for.
+        image_size, mean, std: of an encoder of another origin.
         overrides: ``key=value``.
     """
 
@@ -45,6 +46,9 @@ class LocaliseRequest:
     num_shown: int
     out: Path
     trust_pickle: bool
+    image_size: int | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
     overrides: tuple[str, ...]
 
 
@@ -72,6 +76,9 @@ def parse_localise(argv: list[str] | None = None) -> LocaliseRequest:
     parser.add_argument("--num", metavar="N", help=f"pictures at most (default: {_DEFAULT_NUM})")
     parser.add_argument("--shown", metavar="N", help=f"of them drawn (default: {_DEFAULT_SHOWN})")
     parser.add_argument("--out", metavar="DIR", help="folder of the results (default: localised beside the checkpoint)")
+    parser.add_argument("--image-size", metavar="N", help="side in pixels of the squares that an encoder of another origin sees")
+    parser.add_argument("--mean", metavar="R,G,B", help="its channel means in [0, 1]")
+    parser.add_argument("--std", metavar="R,G,B", help="its channel standard deviations")
     parser.add_argument("--trust-pickle", action="store_true", help="load a file even if that executes code in it")
     args = parser.parse_intermixed_args(argv)
     several = {"template": args.template, "foil-text": args.foil_text}
@@ -97,7 +104,8 @@ def parse_localise(argv: list[str] | None = None) -> LocaliseRequest:
     return LocaliseRequest(
         checkpoint, args.encoder, annotations, template, foil, _DEFAULT_NUM if num is None else num,
         _DEFAULT_SHOWN if num_shown is None else num_shown,
-        Path(args.out) if args.out else (checkpoint.parent if checkpoint else Path()) / "localised", args.trust_pickle, tuple(overrides),
+        Path(args.out) if args.out else (checkpoint.parent if checkpoint else Path()) / "localised", args.trust_pickle,
+        side(args.image_size), channels("--mean", args.mean), channels("--std", args.std), tuple(overrides),
     )  # fmt: skip
 
 

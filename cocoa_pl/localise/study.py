@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,23 +16,21 @@ from cocoa_pl.build import (
     build_attribution,
     build_removal_of,
     build_splits,
+    config_of_run,
     device_type,
-    freeze,
     open_encoder,
-    restore_module,
 )
 from cocoa_pl.config import Config, load_config
 from cocoa_pl.data.annotations import AnnotatedPictures, AnnotatedTable, read_table
 from cocoa_pl.data.source import Source
 from cocoa_pl.encoding import FrozenEncoder
-from cocoa_pl.errors import CheckpointError, ConfigError
+from cocoa_pl.errors import ConfigError, some
 from cocoa_pl.files import require_folder, write_bytes, write_png
 from cocoa_pl.localise.cases import Cases, draw_cases
 from cocoa_pl.localise.command import LocaliseRequest
 from cocoa_pl.localise.measuring import Results, localise
 from cocoa_pl.localise.pictures import sheet
 from cocoa_pl.localise.tables import by_case, markdown
-from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed, generator
 from cocoa_pl.texts.hygiene import notice
@@ -73,10 +70,9 @@ def study(request: LocaliseRequest) -> Results:
         CocoaError: encoder, pictures or texts cannot be used; nothing was written.
     """
     keep_freed_memory()
-    subject = _opened(request)()
+    subject = _opened(request)
     config, text = subject.config, subject.encoder.text
-    if text is None:
-        raise ConfigError(f"{subject.title}: has no text side; open_clip:..., transformers:... and train.py's image_text have one")
+    assert text is not None
     cases = draw_cases(subject.source, num=request.num, seed=derive_seed(config.run.seed, "localise"))
     typical = None if subject.typical is None else _typical(subject.typical, config)
     folder = require_folder(request.out)
@@ -118,10 +114,7 @@ def _facts(cases: Cases, config: Config, typical: Tensor | None) -> tuple[str, .
 
 
 def _unknown(words: Sequence[str]) -> tuple[str, ...]:
-    if not words:
-        return ()
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    return (f"Words that the text encoder does not know, all one to it: {', '.join(words[:_SHOWN])}{more}.",)
+    return (f"Words that the text encoder does not know, all one to it: {some(words, most=_SHOWN)}.",) if words else ()
 
 
 def _write(folder: Path, results: Results, cases: Cases, config: Config, *, title: str, facts: Sequence[str]) -> None:
@@ -135,51 +128,36 @@ def _write(folder: Path, results: Results, cases: Cases, config: Config, *, titl
     print(f"{page}\n{folder}: localisation.md, localisation.csv{', and a sheet of pictures for each method' if drawn else ''}", flush=True)
 
 
-def _opened(request: LocaliseRequest) -> Callable[[], _Subject]:
-    """What opens the subject, once all that can be wrong without an encoder has been read."""
+def _opened(request: LocaliseRequest) -> _Subject:
+    """Everything that a request names: first what can be wrong without an encoder."""
     table = None
     if request.annotations is not None:
         table = read_table(request.annotations, foil=request.foil_text, template=request.template)
     path = request.checkpoint
-    if path is not None and request.encoder is None and is_ours(path):
-        return _of_run(request, path, table)
-    if table is None:
+    ours = path is not None and request.encoder is None and is_ours(path)
+    if table is None and not ours:
         raise ConfigError("--annotations: an encoder of another origin comes without pictures; give a table of them")
-    return partial(_foreign, request, table)
-
-
-def _of_run(request: LocaliseRequest, path: Path, table: AnnotatedTable | None) -> Callable[[], _Subject]:
-    checkpoint = read_checkpoint(path)
-    stored = {name: section for name, section in checkpoint["cocoa_pl"]["config"].items() if name != "trainer"}
-    config = load_config(stored, overrides=request.overrides)
-    if config.model.method != "image_text" or config.explain.space != "projections":
-        raise CheckpointError(f"{path}: has no text side; a run of model.method=image_text with explain.space=projections has one")
-
-    def subject() -> _Subject:
-        device = torch.device(device_type(config))
-        trained, before = (
-            freeze(restore_module(checkpoint, config, path=path, untrained=untrained), config, device=device) for untrained in (False, True)
+    config = config_of_run(path if ours else None, request.overrides)
+    options = EncoderOptions(request.encoder, request.trust_pickle, request.image_size, request.mean, request.std)
+    opened = open_encoder(path, config, options)
+    if opened.text is None:
+        raise ConfigError(
+            f"{path or request.encoder}: has no text side; open_clip:..., transformers:..., a function that returns a pair and a run of "
+            "model.method=image_text with explain.space=projections have one"
         )
-        splits = build_splits(config)
-        title = f"{config.run.name}, epoch {checkpoint['epoch'] + 1}"
-        if table is None:
-            return _Subject(title, config, trained, before, splits.val, splits.train)
-        source = AnnotatedPictures(table, image_size=splits.image_size)
-        return _Subject(title, config, trained, before, source, splits.train, _left_out(table))
-
-    return subject
-
-
-def _foreign(request: LocaliseRequest, table: AnnotatedTable) -> _Subject:
-    config = load_config(overrides=request.overrides)
-    opened = open_encoder(request.checkpoint, config, EncoderOptions(request.encoder, request.trust_pickle))
-    notes = _left_out(table)
+    device = torch.device(device_type(config))
+    untrained = open_encoder(path, config, options, untrained=True).on(device) if ours else None
+    splits = build_splits(config) if ours else None
+    notes = (*opened.notes, *(() if table is None else _left_out(table)))
     asked = {text.partition("=")[0] for text in request.overrides}
-    if "rise" in config.explain.attributions and "explain.grid_size" not in asked and opened.image_size > _LARGE:
+    if not ours and "rise" in config.explain.attributions and "explain.grid_size" not in asked and opened.image_size > _LARGE:
         config = load_config(overrides=[*request.overrides, f"explain.grid_size={_LARGE_GRID}"])
         notes += (f"RISE has {_LARGE_GRID} cells a side because pictures are {opened.image_size} px; explain.grid_size says otherwise.",)
-    encoder = opened.on(torch.device(device_type(config)))
-    return _Subject(opened.title, config, encoder, None, AnnotatedPictures(table, image_size=opened.image_size), None, notes)
+    title = f"{config.run.name}, {opened.title}" if ours else opened.title
+    pictures = None if table is None else AnnotatedPictures(table, image_size=opened.image_size)
+    source, typical = (pictures, None) if splits is None else (splits.val if pictures is None else pictures, splits.train)
+    assert source is not None
+    return _Subject(title, config, opened.on(device), untrained, source, typical, notes)
 
 
 def _left_out(table: AnnotatedTable) -> tuple[str, ...]:

@@ -11,14 +11,13 @@ from cocoa_pl.asking.choosing import Chosen, choose
 from cocoa_pl.asking.specs import Spec, parse_corpora
 from cocoa_pl.asking.texts import TextQuestion
 from cocoa_pl.build import build_explain_set, build_splits
-from cocoa_pl.build.encoders import AskedEncoder
+from cocoa_pl.build.encoders import AskedEncoder, config_of_run
 from cocoa_pl.cli import Request
 from cocoa_pl.cli.request import DEFAULT_TOP
-from cocoa_pl.config import Config, load_config
+from cocoa_pl.config import Config
 from cocoa_pl.data.inputs import PictureSource, load_pictures
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.errors import ConfigError
-from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.runs.listing import shared_stdin
@@ -122,9 +121,7 @@ def _run_of(request: Request) -> Path | None:
 def _config(request: Request) -> tuple[Config, Callable[[], Splits] | None]:
     """The options, of the run where there is one, and the data set, made when it is first needed."""
     run = _run_of(request)
-    stored = {} if run is None else read_checkpoint(run)["cocoa_pl"]["config"]
-    layer = {name: section for name, section in stored.items() if name != "trainer"}  # the run's may have been another machine
-    config = load_config(layer, overrides=request.overrides)
+    config = config_of_run(run, request.overrides)
     named = run is not None or any(text.startswith(("data.name=", "data.root=")) for text in request.overrides)
     return config, cache(lambda: build_splits(config)) if named else None
 

@@ -25,6 +25,8 @@ SETS = {
 """Sets of templates with a name; what a text encoder makes of one wording averages out over several."""
 NEUTRAL = "thing"
 """For a sentence that says nothing of what is shown: the widest noun of English, where ``object`` leaves out people and places."""
+NONSENSE = ("zorvak", "plimtu", "quenfi", "drebsol", "vashkip", "tolmuj", "grifpon", "nuxbel")
+"""Words of no language: what maps towards them show is not due to what was asked. A single one may by chance be near to something."""
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)\{\}", re.IGNORECASE)
 _BRACES = re.compile(r"[{}]")

@@ -13,7 +13,7 @@ from cocoa_pl.asking.choosing import Chosen, ChosenTarget
 from cocoa_pl.asking.encoding import Encoded, encode_question
 from cocoa_pl.asking.encoding_texts import TextReps, contrast
 from cocoa_pl.asking.picks import Pick
-from cocoa_pl.asking.prompts import GIBBERISH, is_missing
+from cocoa_pl.asking.prompts import is_missing
 from cocoa_pl.asking.question import Directed, directed
 from cocoa_pl.asking.texts import ChosenTexts, TextQuestion, choose_texts, pick_texts
 from cocoa_pl.attributions.words import word_shapley
@@ -24,6 +24,7 @@ from cocoa_pl.targets import cocoa, corpus_similarity, normalize
 from cocoa_pl.text_encoding import FrozenTextEncoder
 from cocoa_pl.texts.asked import ConceptBank, TextCorpus, TextFoil
 from cocoa_pl.texts.specs import parse_concepts, parse_text_corpora, parse_text_foil
+from cocoa_pl.texts.templates import NONSENSE
 from tests.asking.colours import NAMES, AsTheyAre, encoder, picture, text_encoder
 
 CPU = torch.device("cpu")
@@ -210,7 +211,7 @@ class TestConcepts:
         bank = ConceptBank(tuple(f"thing {number}" for number in range(1000)), ("a {}",), "a thousand")
         text = text_encoder()
         made = encoded(chosen(asked(bank=bank, top=5)), text=text)
-        assert text.num_forwards == 1000 + len(GIBBERISH)
+        assert text.num_forwards == 1000 + len(NONSENSE)
         assert len({each.corpus.data_ptr() for each in made.asked}) == 1
         whole, _ = of_pictures(made, picture("red", "blue"))
         assert set(whole.hidden()) == {"nonsense//concepts", "absent//concepts"}  # one of each, not one a place
@@ -222,7 +223,7 @@ class TestCompany:
         whole, reps = of_pictures(encoded(chosen(asked("red", foil=names))), picture("red", "blue"))
         everything = unit(*(f"a photo of a {name}" for name in ("red", *names)))
         hidden = whole.hidden()
-        nonsense = unit(*(f"a photo of a {word}" for word in GIBBERISH)).mean(0)
+        nonsense = unit(*(f"a photo of a {word}" for word in NONSENSE)).mean(0)
         torch.testing.assert_close(hidden["nonsense/red"][0], nonsense - everything.mean(0))
         least = everything[1:][int((everything[1:] @ reps[0]).argmin())]
         torch.testing.assert_close(hidden["absent/red"][0], least - everything.mean(0))

@@ -13,7 +13,6 @@ from torch import Tensor
 from cocoa_pl.asking.answering import Answering
 from cocoa_pl.asking.assembling import Layout, Numbers, gather_numbers
 from cocoa_pl.asking.parts import Parts
-from cocoa_pl.asking.prompts import GIBBERISH
 from cocoa_pl.attributions import IntegratedGradients, Rise
 from cocoa_pl.attributions.controls import SmoothRandom
 from cocoa_pl.explainer import Explainer
@@ -23,6 +22,7 @@ from cocoa_pl.removal import Blur
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.targets import DirectionTarget, cocoa, normalize, stack
 from cocoa_pl.texts.specs import parse_concepts
+from cocoa_pl.texts.templates import NONSENSE
 from cocoa_pl.types import Rows
 from tests.asking.colours import NAMES, encoder, picture, share_on, text_encoder
 from tests.asking.test_texts import asked, chosen, encoded
@@ -79,7 +79,7 @@ def test_agreement_is_that_of_maps_made_one_by_one(rows: Rows) -> None:
     """Of nonsense, of the least likely text of the foil, and of the other text that is in the picture."""
     how, images = answering(), PICTURES.float() / 255
     reps, everything = normalize(how.encoder.encode(images)), of("red", *FOIL)
-    nonsense = of(*GIBBERISH).mean(0)
+    nonsense = of(*NONSENSE).mean(0)
     least = of(*FOIL)[(reps @ of(*FOIL).T).argmin(1)]
     engine = Explainer(how.encoder, attributions=how.attributions, removal=how.removal)
 

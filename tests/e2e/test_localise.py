@@ -14,6 +14,7 @@ from cocoa_pl.errors import CocoaError
 from cocoa_pl.localise.command import parse_localise
 from cocoa_pl.localise.study import study
 from cocoa_pl.runs import train
+from tests.asking.colours import MODULE, SIDE, picture
 
 CONFIG = Path(__file__).parents[2] / "configs" / "clip_scenes.yaml"
 SMALL = (
@@ -76,6 +77,28 @@ def test_annotated_pictures_are_asked_of_a_run(run: Path, tmp_path: Path) -> Non
     assert (row["text"], row["other"], row["agreement_other"]) == ("a photo of a red seven", "", "")
     assert row["absent"] in ("a photo of a green two", "a photo of a bicycle")
     assert any(float(row["score_named"]) == pytest.approx(float(score), rel=1e-4) for score in results.scores["named"])
+
+
+def test_a_pair_of_functions_is_asked_about_annotated_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("colour_pairs.py").write_text(MODULE)
+    lines = ["picture,text,box"]
+    for left, right in (("red", "blue"), ("lime", "red"), ("blue", "lime")):
+        Image.fromarray(picture(left, right).permute(1, 2, 0).numpy()).save(f"{left}.png")
+        lines += [f"{left}.png,{left},2 8 10 16", f"{left}.png,{right},14 8 22 16"]
+    Path("objects.csv").write_text("\n".join(lines))
+    results = study(
+        parse_localise(
+            ["--encoder", "colour_pairs:pair", "--image-size", str(SIDE), "--mean", "0", "--std", "1", "--annotations", "objects.csv",
+             "--foil-text", "{cyan}", "white", "--template", "a photo of a {}", "--out", "out", "explain.num_steps=8",
+             "explain.attributions=[integrated_gradients]", "trainer.progress_bar=false"]
+        )
+    )  # fmt: skip
+    placed = results.placed["integrated_gradients", "cocoa"]
+    assert placed["larger_on_named"].tolist() == [1] * 3
+    assert placed["pointing_game"].tolist() == [1] * 3
+    assert ("integrated_gradients", "untrained") not in results.placed  # nobody knows how such an encoder began
+    assert "the 5 texts" in Path("out/localisation.md").read_text()
 
 
 @pytest.mark.parametrize(
