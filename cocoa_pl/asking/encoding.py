@@ -144,8 +144,8 @@ def _clustered(
             if source is None
             else "; nearest to its centre: " + ", ".join(source.name(target.corpus.ids[i]) for i in ids[:_NAMED].tolist())
         )
-        contrast = beyond if foils is not None else f", beyond that to the other clusters ({count(len(others))})"
-        facts.append(f"{name}: likeness to {len(own)} of {count(len(pool))} ({target.corpus.words}{near}){contrast}.")
+        against_what = beyond if foils is not None else f", beyond that to the other clusters ({count(len(others))})"
+        facts.append(f"{name}: likeness to {len(own)} of {count(len(pool))} ({target.corpus.words}{near}){against_what}.")
     return asked, [*facts, _CIRCULAR]
 
 
