@@ -124,6 +124,8 @@ BACKBONES = ("small_resnet", "resnet18", "resnet34", "resnet50", "resnet101", "r
 METHODS = Table(
     "method",
     simclr="cocoa_pl.build.methods:build_simclr",
+    simsiam="cocoa_pl.build.methods:build_simsiam",
+    supervised="cocoa_pl.build.methods:build_supervised",
     image_text="cocoa_pl.build.methods:build_image_text",
 )
 """How an encoder learns."""

@@ -16,6 +16,8 @@ from cocoa_pl.metrics.retrieval import Retrieval
 from cocoa_pl.models.image_text import ImageText
 from cocoa_pl.models.optim import OptimSpec
 from cocoa_pl.models.simclr import SimCLR
+from cocoa_pl.models.simsiam import SimSiam
+from cocoa_pl.models.supervised import Supervised
 from cocoa_pl.models.text_tower import TextTower
 from cocoa_pl.registry import OPTIMIZERS, SCHEDULES
 
@@ -32,6 +34,7 @@ class Given:
         rep_dim: their length.
         mean, std: of the images.
         words: of the captions.
+        num_classes: of the labels; 0 without any.
         reference: values that are logged beside those of every validation.
     """
 
@@ -40,6 +43,7 @@ class Given:
     mean: Sequence[float]
     std: Sequence[float]
     words: Sequence[str]
+    num_classes: int
     reference: dict[str, float]
 
 
@@ -49,6 +53,32 @@ def build_simclr(config: Config, given: Given) -> SimCLR:
     return SimCLR(
         given.backbone, rep_dim=given.rep_dim, optim=build_optim(config), mean=given.mean, std=given.std, hidden_dim=model.hidden_dim,
         projection_dim=model.projection_dim, temperature=model.temperature, validation=RepresentationQuality(reference=given.reference),
+    )  # fmt: skip
+
+
+def build_simsiam(config: Config, given: Given) -> SimSiam:
+    """SimSiam: two views of an image, and no other images."""
+    model = config.model
+    return SimSiam(
+        given.backbone, rep_dim=given.rep_dim, optim=build_optim(config), mean=given.mean, std=given.std, hidden_dim=model.hidden_dim,
+        projection_dim=model.projection_dim, validation=RepresentationQuality(reference=given.reference),
+    )  # fmt: skip
+
+
+def build_supervised(config: Config, given: Given) -> Supervised:
+    """A classifier.
+
+    Raises:
+        ConfigError: the data has no two classes.
+    """
+    if given.num_classes < 2:
+        raise ConfigError(
+            f"model.method=supervised: learns from labels, and data.name={config.data.name} has "
+            f"{'none' if given.num_classes == 0 else 'one class only'} here; pictures in folders, one a class, have some"
+        )
+    return Supervised(
+        given.backbone, rep_dim=given.rep_dim, num_classes=given.num_classes, optim=build_optim(config), mean=given.mean, std=given.std,
+        validation=RepresentationQuality(reference=given.reference),
     )  # fmt: skip
 
 

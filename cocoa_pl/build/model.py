@@ -26,7 +26,10 @@ def build_module(config: Config, splits: Splits, datamodule: ImageDataModule | N
     Raises:
         ConfigError: the data has not what the method learns from.
     """
-    record = {"image_size": splits.image_size, "mean": splits.mean, "std": splits.std, "words": splits.train.words}
+    record = {
+        "image_size": splits.image_size, "mean": splits.mean, "std": splits.std, "words": splits.train.words,
+        "num_classes": splits.train.num_classes,
+    }  # fmt: skip
     return _module(config, record, reference=_raw_pixels(splits, datamodule))
 
 
@@ -54,7 +57,7 @@ def _module(config: Config, record: Mapping[str, Any], *, reference: dict[str, f
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(config.run.seed, "weights"))
         backbone, rep_dim = build_backbone(model.backbone, image_size=record["image_size"], width=model.width, stem=model.stem)
-        given = Given(backbone, rep_dim, record["mean"], record["std"], record.get("words", ()), reference)
+        given = Given(backbone, rep_dim, record["mean"], record["std"], record.get("words", ()), record.get("num_classes", 0), reference)
         module: EncoderModule = METHODS.load(model.method)(config, given)
     module = module.to(memory_format=torch.channels_last)
     if config.trainer.precision == "64":

@@ -38,7 +38,14 @@ def build_trainer(config: Config, splits: Splits, folder: Path) -> tuple[pl.Trai
     trainer, csv_logger = config.trainer, CsvLogger(folder / "metrics.csv")
     callbacks: list[Callback] = [
         Heartbeat(f"python train.py --resume {folder}"),
-        RunRecord(to_dict(config), mean=splits.mean, std=splits.std, image_size=splits.image_size, words=splits.train.words),
+        RunRecord(
+            to_dict(config),
+            mean=splits.mean,
+            std=splits.std,
+            image_size=splits.image_size,
+            words=splits.train.words,
+            num_classes=splits.train.num_classes,
+        ),
     ]
     if config.model.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.model.ema_decay))

@@ -31,14 +31,18 @@ class RunRecord(Callback):
         std: channel standard deviations.
         image_size: side of the images that the encoder sees.
         words: of the captions that it learns from; none without captions.
+        num_classes: of the labels; 0 without any.
     """
 
     def __init__(
-        self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float], image_size: int, words: Sequence[str] = ()
+        self, config: dict[str, Any], *, mean: Sequence[float], std: Sequence[float], image_size: int, words: Sequence[str] = (),
+        num_classes: int = 0,
     ) -> None:  # fmt: skip
         self._record = {"format": FORMAT_VERSION, "config": config, "mean": list(mean), "std": list(std), "image_size": image_size}
         if words:
             self._record["words"] = list(words)
+        if num_classes:
+            self._record["num_classes"] = num_classes
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["cocoa_pl"] = self._record

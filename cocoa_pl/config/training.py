@@ -34,7 +34,7 @@ class ModelConfig:
     """The encoder, how it learns, and what its loss sees."""
 
     method: str = "simclr"
-    """How it learns: simclr, from two views of each image, or image_text, from images and their captions (CLIP's loss)."""
+    """How it learns: simclr or simsiam, from two views of each image, image_text, from captions (CLIP's loss), supervised, from labels."""
     backbone: str = "small_resnet"
     """small_resnet (ours, for CPU), a torchvision ResNet (resnet18 ... resnet152), or timm:NAME."""
     width: int = 24
@@ -46,7 +46,7 @@ class ModelConfig:
     projection_dim: int = 64
     """Length of the projection that the loss sees."""
     temperature: float = 0.2
-    """Temperature of the loss; of image_text the first one, which learns."""
+    """Temperature of the loss of simclr and image_text; of image_text the first one, which learns."""
     text_width: int = 96
     """Width of the transformer that reads captions (image_text)."""
     text_layers: int = 2

@@ -71,6 +71,11 @@ class Source(ABC):
         return ()
 
     @property
+    def num_classes(self) -> int:
+        """One more than the largest label; 0 without labels."""
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         """All that phrases can be: what a phrase is contrasted with; empty without phrases."""
         return ()

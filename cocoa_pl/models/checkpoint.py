@@ -17,6 +17,7 @@ from cocoa_pl.files import damage
 from cocoa_pl.trees import check_tree
 
 _LARGEST_SIDE = 4096
+_MOST_CLASSES = 1_000_000
 _Kinds = dict[str, type | tuple[type, ...]]
 _KINDS: _Kinds = {"cocoa_pl": dict, "state_dict": dict, "epoch": int, "global_step": int, "callbacks": (dict, type(None))}
 _RECORD: _Kinds = {"config": dict, "image_size": int, "mean": list, "std": list}
@@ -109,6 +110,8 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
         words = record.get("words", [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             wrong.append("cocoa_pl.words")
+        if type(num := record.get("num_classes", 0)) is not int or not 0 <= num <= _MOST_CLASSES:
+            wrong.append("cocoa_pl.num_classes")
         losses = content.get("epoch_losses", torch.zeros(2))
         if not isinstance(losses, Tensor) or losses.shape != (2,) or not losses.is_floating_point():
             wrong.append("epoch_losses")

@@ -25,7 +25,8 @@ class EncoderModule(pl.LightningModule):
         optim: optimiser and schedule.
         mean: channel means in [0, 1].
         std: channel standard deviations.
-        validation: metric that collects whatever a method's ``validation_step`` gives it, and computes ``val/...``.
+        validation: metric that collects what ``validation_step`` gives it, representations unless a method has a step of its own, and
+            computes ``val/...``.
 
     Attributes:
         trained: prefixes of the checkpoint's entries to the parts that the loss trains.
@@ -71,6 +72,12 @@ class EncoderModule(pl.LightningModule):
         self.log("train/loss_step", loss, on_step=True, prog_bar=True)  # of this process's rows; a sum over processes would cost each step
         self._losses = self._losses.to(loss.device) + torch.stack([loss.detach().float(), torch.ones_like(loss, dtype=torch.float32)])
         return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Collect representations: loader 0 is the bank of training images, loader 1 the validation images."""
+        if self.validation is not None:
+            views = [self(view) for view in batch.views]
+            self.validation.update(self(batch.images.float() / 255), batch.labels, views, is_bank=dataloader_idx == 0)
 
     def on_train_epoch_end(self) -> None:
         total, num = self._all_losses().tolist()

@@ -53,9 +53,3 @@ class SimCLR(EncoderModule):
         with torch.autocast(self.device.type, enabled=False):  # similarities of half precision would round the loss
             loss: Tensor = self.criterion(first, second)
         return loss
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Collect representations: loader 0 is the bank of training images, loader 1 the validation images."""
-        if self.validation is not None:
-            views = [self(view) for view in batch.views]
-            self.validation.update(self(batch.images.float() / 255), batch.labels, views, is_bank=dataloader_idx == 0)
