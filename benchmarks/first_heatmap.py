@@ -56,7 +56,7 @@ def main() -> None:
     print(f"{machine()}\n")
     with tempfile.TemporaryDirectory() as root:
         argv = write(Path(root), num_foil=16 if args.smoke else _FOIL)
-        argv += ["explain.num_masks=16", "explain.curve_steps=2"] if args.smoke else []
+        argv += ["explain.num_masks=16", "explain.curve_steps=2", "explain.num_steps=2"] if args.smoke else []
         warm = [] if args.smoke else [measure([*argv, "--out", f"{root}/warm"])]
         seconds = measure([*argv, "--out", f"{root}/report"])
         assert args.smoke or warm

@@ -1,7 +1,7 @@
 """From a config to objects: no room below this one knows that options exist."""
 
 from cocoa_pl.build.data import build_datamodule, build_explain_set, build_region, build_splits, build_views
-from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, config_of_run, open_encoder
+from cocoa_pl.build.encoders import AskedEncoder, EncoderOptions, MadeReady, config_of_run, open_encoder
 from cocoa_pl.build.explaining import (
     build_attribution,
     build_monitor,
@@ -19,6 +19,7 @@ from cocoa_pl.build.training import build_predictor, build_trainer
 __all__ = [
     "AskedEncoder",
     "EncoderOptions",
+    "MadeReady",
     "build_attribution",
     "build_datamodule",
     "build_explain_set",

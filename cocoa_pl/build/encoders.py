@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from cocoa_pl.build.explaining import explains_texts, freeze
 from cocoa_pl.build.model import restore_module
@@ -17,6 +19,7 @@ from cocoa_pl.config import Config, load_config
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.models.checkpoint import read_checkpoint
+from cocoa_pl.models.module import EncoderModule
 from cocoa_pl.models.sources import is_ours, open_foreign
 from cocoa_pl.text_encoding import FrozenTextEncoder
 
@@ -39,6 +42,13 @@ class EncoderOptions:
     std: Sequence[float] | None = None
 
 
+class MadeReady(Protocol):
+    """Puts an encoder on a device."""
+
+    def __call__(self, device: torch.device, *, change: Callable[[nn.Module], nn.Module] | None = None) -> FrozenEncoder:
+        """``change`` makes another network of the encoder's first, which it leaves alone; that of a plain function cannot be changed."""
+
+
 @dataclass(frozen=True)
 class AskedEncoder:
     """An encoder, before it is put on a device.
@@ -58,7 +68,7 @@ class AskedEncoder:
     image_size: int
     fingerprint: str
     notes: tuple[str, ...]
-    on: Callable[[torch.device], FrozenEncoder]
+    on: MadeReady
     text: str | None = None
 
 
@@ -86,12 +96,14 @@ def open_encoder(path: Path | None, config: Config, options: EncoderOptions, *, 
     )
     side = opened.text if config.explain.layer is None else None  # a layer in the middle is another space
 
-    def on(device: torch.device) -> FrozenEncoder:
+    def on(device: torch.device, *, change: Callable[[nn.Module], nn.Module] | None = None) -> FrozenEncoder:
+        if change is not None and not isinstance(opened.module, nn.Module):
+            raise ConfigError(f"{opened.name}: is a plain function, which has no weights to change")
         precision = native_precision(config.explain.precision, device.type)
         text = FrozenTextEncoder(side.module, side.tokenizer, precision=precision, device=device) if side is not None else None
         return FrozenEncoder(
-            opened.module, mean=opened.mean, std=opened.std, precision=precision, device=device, layer=config.explain.layer, pool=True,
-            text=text,
+            opened.module if change is None else change(opened.module), mean=opened.mean, std=opened.std, precision=precision,
+            device=device, layer=config.explain.layer, pool=True, text=text,
         )  # fmt: skip
 
     about = {"name": opened.name, "file": "" if path is None else path.name, "mean": list(opened.mean), "std": list(opened.std)}
@@ -115,11 +127,17 @@ def _ours(path: Path, config: Config, options: EncoderOptions, *, untrained: boo
     explain = config.explain
     digest = file_digest(path)
     return AskedEncoder(
-        title=f"epoch {epoch}", image_size=record["image_size"], notes=(), on=lambda device: freeze(module, config, device=device),
+        title=f"epoch {epoch}", image_size=record["image_size"], notes=(), on=partial(_frozen, module, config),
         about={"name": f"{config.model.backbone} of train.py", "file": path.name, "sha256": digest, "epoch": epoch},
         fingerprint=_hash([digest, str(untrained), explain.space, str(explain.layer), explain.precision]),
         text="the text tower of train.py" if explains_texts(config) else None,
     )  # fmt: skip
+
+
+def _frozen(
+    module: EncoderModule, config: Config, device: torch.device, *, change: Callable[[nn.Module], nn.Module] | None = None
+) -> FrozenEncoder:
+    return freeze(module, config, device=device, change=change)
 
 
 def config_of_run(path: Path | None, overrides: Sequence[str]) -> Config:

@@ -55,10 +55,20 @@ def build_removal_of(config: Config, pool: Tensor) -> Removal:
     return load_removal(config.explain.removal, pool=pool)
 
 
-def freeze(module: EncoderModule, config: Config, *, device: torch.device) -> FrozenEncoder:
-    """The part of a module that is explained, as the engine wants it, and its text side where that shares the space explained."""
+def freeze(
+    module: EncoderModule, config: Config, *, device: torch.device, change: Callable[[nn.Module], nn.Module] | None = None
+) -> FrozenEncoder:
+    """The part of a module that is explained, as the engine wants it, and its text side where that shares the space explained.
+
+    Args:
+        module: of training.
+        config: ``explain``.
+        device: where to encode.
+        change: what to make of the network first, such as a copy whose weights are redrawn; it must leave the network itself alone.
+    """
     explain = config.explain
     network = module.backbone if explain.space == "reps" else nn.Sequential(module.backbone, module.projector)
+    network = network if change is None else change(network)
     precision = native_precision(explain.precision, device.type)
     text = None
     if isinstance(module, ImageText) and explains_texts(config):

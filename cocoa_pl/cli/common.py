@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from cocoa_pl.config import help_text
+from cocoa_pl.config import Config, help_text
 from cocoa_pl.errors import CheckpointError, CocoaError, ConfigError
 
 _OPTIONS_NOTE = "options, written key=value with values as in YAML (lists: [a,b]; nothing: null):"
@@ -19,8 +19,10 @@ _INTERRUPTED = 130  # what a shell calls a program ended by Ctrl-C
 
 
 class _Parser(argparse.ArgumentParser):
+    schema: type = Config
+
     def format_help(self) -> str:
-        return f"{super().format_help()}\n{_OPTIONS_NOTE}\n{help_text()}\n"
+        return f"{super().format_help()}\n{_OPTIONS_NOTE}\n{help_text(self.schema)}\n"
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message} (see {self.prog} --help)")
@@ -51,9 +53,10 @@ def _one_line(message: object) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(message))
 
 
-def make_parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """A parser whose errors are ours, and which takes ``key=value`` anywhere."""
+def make_parser(prog: str, description: str, *, schema: type = Config) -> argparse.ArgumentParser:
+    """A parser whose errors are ours, which takes ``key=value`` anywhere and tells the options of a schema."""
     parser = _Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.schema = schema
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="options, see below")
     return parser
 

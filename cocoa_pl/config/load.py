@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import yaml
 from omegaconf import OmegaConf
@@ -20,11 +20,12 @@ from cocoa_pl.trees import check_tree
 _MOST_BYTES = 2**16  # of a YAML file; all options with their defaults are 2 KB
 _DEEPEST = 8  # sections within sections
 _LONGEST = 120  # letters of a value in a message
+_Schema = TypeVar("_Schema", bound=Config)
 _YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)  # the last of tags such as !!int
 
 
 def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
-    """Merge layers over the defaults, later ones win, and check every value.
+    """Merge layers over the defaults of a run's options, later ones win, and check every value.
 
     Args:
         layers: nested mappings as :func:`read_yaml` returns them.
@@ -41,19 +42,28 @@ def load_config(*layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> Co
         ...
         cocoa_pl.errors.ConfigError: unknown option 'explain.num_mask'; did you mean 'explain.num_masks'? (see --help)
     """
-    config = OmegaConf.structured(Config)
+    return load_as(Config, *layers, overrides=overrides)
+
+
+def load_as(schema: type[_Schema], *layers: Mapping[str, Any], overrides: Sequence[str] = ()) -> _Schema:
+    """:func:`load_config` for a schema that has sections or defaults of its own.
+
+    Raises:
+        ConfigError: as there.
+    """
+    config = OmegaConf.structured(schema)
     for layer in layers:
         _check_layer(layer)
     for layer in (*layers, *map(_parse_override, overrides)):
-        _check_keys(layer)
-        for key, value in _leaves(layer):
+        _check_keys(layer, schema)
+        for key, value in _leaves(layer, set(option_names(schema))):
             _check_literal(key, value)
             try:
                 OmegaConf.update(config, key, value, merge=False)
             except OmegaConfBaseException as error:
-                raise ConfigError(f"{key}={_short(value)}: must be {_wanted(key)}") from error
+                raise ConfigError(f"{key}={_short(value)}: must be {_wanted(key, schema)}") from error
     try:
-        return cast(Config, OmegaConf.to_object(config))
+        return cast(_Schema, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:  # '???' and '${...}' have a meaning in OmegaConf
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
@@ -100,9 +110,9 @@ def option_names(section: type = Config, prefix: str = "") -> Iterator[str]:
             yield prefix + item.name
 
 
-def option_type(key: str) -> Any:
+def option_type(key: str, schema: type = Config) -> Any:
     """The annotated type of an option."""
-    kind: Any = Config
+    kind: Any = schema
     for part in key.split("."):
         kind = get_type_hints(kind)[part]
     return kind
@@ -191,17 +201,17 @@ def _parse_override(text: str) -> dict[str, Any]:
     return cast(dict[str, Any], nested)
 
 
-def _leaves(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(layer: Mapping[str, Any], known: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in layer.items():
-        if isinstance(value, Mapping) and (value or f"{prefix}{name}" not in option_names()):
-            yield from _leaves(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping) and (value or f"{prefix}{name}" not in known):
+            yield from _leaves(value, known, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
 
-def _check_keys(layer: Mapping[str, Any]) -> None:
-    known = list(option_names())
-    for key, value in _leaves(layer):
+def _check_keys(layer: Mapping[str, Any], schema: type) -> None:
+    known = list(option_names(schema))
+    for key, value in _leaves(layer, set(known)):
         if key in known:
             continue
         inside = [name for name in known if name.startswith(f"{key}.")]
@@ -213,11 +223,11 @@ def _check_keys(layer: Mapping[str, Any]) -> None:
         raise ConfigError(f"unknown option '{_short(key)}'; {hint}")
 
 
-def _wanted(key: str) -> str:
+def _wanted(key: str, schema: type) -> str:
     words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "None": "null"}
-    text = option_type(key)
+    text = option_type(key, schema)
     name = text.__name__ if isinstance(text, type) else str(text)
     if "list" in str(text):
-        item = "numbers" if "float" in str(text) else "names"
-        return f"a list of {item}, for instance [{'0.2, 1.0' if item == 'numbers' else 'a, b'}]"
+        item = "numbers" if "float" in str(text) else "whole numbers" if "int" in str(text) else "names"
+        return f"a list of {item}, for instance [{ {'numbers': '0.2, 1.0', 'whole numbers': '1, 2'}.get(item, 'a, b') }]"
     return " or ".join(words.get(part.strip(), part.strip()) for part in name.replace("NoneType", "None").split("|"))

@@ -42,9 +42,9 @@ class ModelConfig:
     stem: str = "auto"
     """First layers of a torchvision ResNet: small is 3x3 without pooling, large the usual 7x7; auto: small up to 64 px."""
     hidden_dim: int | None = None
-    """Width of the projection head's hidden layer; null takes the representation's."""
+    """Width of the hidden layers of the projection head (simclr, simsiam); null takes the representation's."""
     projection_dim: int = 64
-    """Length of the projection that the loss sees."""
+    """Length of the projection that the loss sees; of supervised it is the number of classes instead."""
     temperature: float = 0.2
     """Temperature of the loss of simclr and image_text; of image_text the first one, which learns."""
     text_width: int = 96

@@ -72,8 +72,18 @@ class Source(ABC):
 
     @property
     def num_classes(self) -> int:
-        """One more than the largest label; 0 without labels."""
-        return 0 if self.labels is None else int(self.labels.max()) + 1
+        """All that have a name or an image here, so that a subset has those of the whole; 0 where no image has a label.
+
+        Example:
+            >>> images = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
+            >>> MemorySource(images, labels=torch.tensor([1, -1, 0]), class_names=("cat", "dog", "emu")).num_classes
+            3
+            >>> MemorySource(images, labels=torch.full((3,), -1), class_names=("cat", "dog", "emu")).num_classes
+            0
+        """
+        if self.labels is None or not bool((self.labels >= 0).any()):
+            return 0
+        return max(len(self.class_names), int(self.labels.max()) + 1)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

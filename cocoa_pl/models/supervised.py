@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed
 import torch.nn.functional as F
+from lightly.utils import dist
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -46,10 +48,23 @@ class Supervised(EncoderModule):
         return self.classifier
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean cross-entropy of all views of the labelled images; 0 where a batch has none."""
+        """Mean cross-entropy of all views of the labelled images of all processes; 0 where none of them has a label.
+
+        What a process returns is its own part of that mean, such that the mean of the processes is the whole.
+        """
         labels = batch.labels.repeat(len(batch.views))
         logits = self.classifier(self(torch.cat(batch.views)))
-        with torch.autocast(self.device.type, enabled=False):
+        num = _mean_over_processes((labels != _UNKNOWN).sum().float())
+        with torch.autocast(self.device.type, enabled=False):  # a softmax of half precision would round the loss
             precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            known = (labels != _UNKNOWN).sum().clamp_min(1)
-            return F.cross_entropy(precise, labels, ignore_index=_UNKNOWN, reduction="sum") / known
+            total = F.cross_entropy(precise, labels, ignore_index=_UNKNOWN, reduction="sum")
+            loss: Tensor = total / num.where(num > 0, 1)
+        return loss
+
+
+def _mean_over_processes(count: Tensor) -> Tensor:
+    """A scalar; processes may hold different numbers of labelled images, and a mean of their means is not that of the images."""
+    if dist.world_size() > 1:
+        torch.distributed.all_reduce(count)
+    mean: Tensor = count / dist.world_size()
+    return mean

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
+from torch import nn
 
-from cocoa_pl.build import AskedEncoder, EncoderOptions, build_predictor, open_encoder
+from cocoa_pl.build import AskedEncoder, EncoderOptions, MadeReady, build_predictor, open_encoder
 from cocoa_pl.cli import Request
 from cocoa_pl.config import Config, load_config
 from cocoa_pl.encoding import FrozenEncoder
@@ -107,5 +108,8 @@ def distinct_titles(titles: Sequence[str], paths: Sequence[Path | None]) -> list
     return longer if len(set(longer)) == len(longer) else [f"{title} ({number})" for number, title in enumerate(longer, start=1)]
 
 
-def _opened_again(path: Path | None, config: Config, options: EncoderOptions) -> Callable[[torch.device], FrozenEncoder]:
-    return lambda device: open_encoder(path, config, options).on(device)
+def _opened_again(path: Path | None, config: Config, options: EncoderOptions) -> MadeReady:
+    def on(device: torch.device, *, change: Callable[[nn.Module], nn.Module] | None = None) -> FrozenEncoder:
+        return open_encoder(path, config, options).on(device, change=change)
+
+    return on

@@ -13,12 +13,23 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-TARGETS = ("label_free", "contrastive_label_free", "corpus", "cocoa")
-"""What is explained, the paper's four; COCOA last."""
-SETTINGS = ("same", "different")
-"""Whether the explicand belongs to the corpus' class."""
-MEASURES = ("corpus_majority", "corpus_similarity", "explicand_probability", "representation_shift")
-"""What is followed along the curves. The similarity is the contrastive one; the shift has a minus sign, so that higher is better."""
+from cocoa_pl.config.study import MEASURES, SETTINGS, TARGETS
+
+__all__ = [
+    "CONTROL",
+    "MEASURES",
+    "RANDOMISED",
+    "SETTINGS",
+    "TARGETS",
+    "Areas",
+    "Cell",
+    "Cost",
+    "EncoderFacts",
+    "Factor",
+    "Level",
+    "Results",
+]
+
 RANDOMISED = "randomised"
 """In place of a target: COCOA by the encoder with all its parameters redrawn."""
 CONTROL = "control"

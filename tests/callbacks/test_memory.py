@@ -48,6 +48,7 @@ class Census(pl.Callback):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("objects_set_aside")
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files and resident memory as Linux tells them")
 def test_fifty_looks_leave_nothing_behind(tmp_path: Path, own_module: Make, loader: Make, quick_watch: Make, quick_trainer: Make) -> None:
     methods = {"rise": Rise(num_masks=16, grid_size=4), "integrated_gradients": IntegratedGradients(num_steps=3)}

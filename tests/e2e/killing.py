@@ -6,7 +6,6 @@ machine. Moments by the clock also fall into what is not Python.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -18,7 +17,8 @@ from typing import Any
 
 import torch
 
-PRELOAD = ["cocoa_pl.runs", "lightly.transforms", "torch.utils.tensorboard", "tests.e2e.killing"]
+from tests.programs import forked
+
 _PATIENCE = 120
 
 
@@ -39,12 +39,9 @@ class Moment:
 
 def killed(argv: list[str], moment: Moment | None, folder: Path) -> tuple[bool, str]:
     """Whether ``train.py`` with these words was killed at the moment (else it has ended in good order), and what it was doing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
     told, log = folder / "doing.txt", folder / "log.txt"
     told.unlink(missing_ok=True)
-    process = context.Process(target=_train, args=(argv, moment, told, log))
-    process.start()
+    process = forked(_train, argv, moment, told, log)
     process.join(moment.seconds if moment is not None and moment.seconds else _PATIENCE)
     if moment is not None and moment.seconds and process.is_alive():
         assert process.pid is not None

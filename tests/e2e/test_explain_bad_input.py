@@ -9,7 +9,6 @@ import pickle
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from cocoa_pl.cli import parse_explain, run
 from cocoa_pl.errors import DataError
 from cocoa_pl.report.folder import write_report
 from cocoa_pl.runs import explaining
+from tests import programs
 from tests.e2e.asking import write_encoder, write_pictures
 from tests.e2e.bad_questions import (
     STRANGE,
@@ -449,11 +449,6 @@ class TestWhatWasThere:
         assert content(here) == before
 
 
-def _run(argv: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, str(ROOT / "explain.py"), *map(str, argv), "--out", "report"]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -466,7 +461,7 @@ def _run(argv: Sequence[str | Path], folder: Path) -> subprocess.CompletedProces
 def test_in_a_process_of_its_own(here: Path, make: Callable[[], list[str | Path]], words: str) -> None:
     argv = make()
     before = content(here)
-    done = _run(argv, here)
+    done = programs.run(str(ROOT / "explain.py"), [*map(str, argv), "--out", "report"], cwd=here)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -24,26 +24,26 @@ from cocoa_pl.runs import explain
 from cocoa_pl.runs.fingerprint import fingerprint
 from cocoa_pl.runs.understanding import understand
 from tests.e2e.asking import FEW, encoder_module, write_encoder, write_pictures
+from tests.programs import Program, run
 
 ROOT = Path(__file__).parents[2]
+SCRIPT = str(ROOT / "explain.py")
 _SIDE = 16
+_MANY = int(os.environ.get("COCOA_MANY_PICTURES", "640"))
+_IN_A_BLOCK = 64
 
 
-def command(out: str, *more: str) -> list[str]:
+def words(out: str, *more: str) -> list[str]:
     return [
-        sys.executable, str(ROOT / "explain.py"), "--encoder", "someones_encoder:make", "--image-size", str(_SIDE), "--input", "many",
+        "--encoder", "someones_encoder:make", "--image-size", str(_SIDE), "--input", "many",
         "--corpus", "some", "--foil", "few", "--cache", "none", "--out", out, *FEW, *more,
     ]  # fmt: skip
-
-
-def run(folder: Path, out: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *more), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
 
 
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch, out: str, *more: str) -> None:
     """The command in this process, which saves its start."""
     monkeypatch.chdir(folder)
-    explain(parse_explain(command(out, *more)[2:]))
+    explain(parse_explain(words(out, *more)))
 
 
 def many(folder: Path, num: int) -> None:
@@ -65,25 +65,26 @@ def numbers(out: Path) -> tuple[bytes, dict[str, Any], dict[str, np.ndarray]]:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_2000_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(tmp_path, 2000)
-    process = subprocess.Popen(command("killed"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_killed_in_the_middle_of_many_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """640 of them, or as many as COCOA_MANY_PICTURES says: killed and started again, they come out as if nothing had been."""
+    many(tmp_path, _MANY)
+    num_blocks = math.ceil(_MANY / _IN_A_BLOCK)
+    killed = Program(SCRIPT, words("killed"), cwd=tmp_path)
     until = time.monotonic() + 200
-    while len(done := list((tmp_path / "killed").rglob("*.npz"))) < 5 and time.monotonic() < until:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert 5 <= len(done) < 32, "it was to be killed in the middle"
+    while len(done := list((tmp_path / "killed").rglob("*.npz"))) < 3 and time.monotonic() < until:
+        time.sleep(0.02)
+    killed.kill()
+    assert 3 <= len(done) < num_blocks, "it was to be killed in the middle"
     assert not (tmp_path / "killed" / "report.html").exists()
     (folder,) = {path.parent for path in done}
     before = {path: path.stat().st_mtime_ns for path in folder.glob("[0-9]*.npz")}
-    again = subprocess.Popen(command("killed"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    while again.poll() is None and len(list(folder.glob("[0-9]*.npz"))) < 30:
+    again = Program(SCRIPT, words("killed"), cwd=tmp_path)
+    while again.runs and len(list(folder.glob("[0-9]*.npz"))) < num_blocks - 2:
         time.sleep(0.02)
     after = {path: path.stat().st_mtime_ns for path in before if path.exists()}
-    words, _ = again.communicate(timeout=300)
-    assert again.returncode == 0
-    assert f"{len(before)} of 32 blocks of pictures were done before" in words
+    ended = again.done()
+    assert ended.returncode == 0, ended.stderr
+    assert f"{len(before)} of {num_blocks} blocks of pictures were done before" in ended.stdout
     assert after == before, "finished pictures were done again"
     here(tmp_path, monkeypatch, "whole")
     (table, report, maps), (table_2, report_2, maps_2) = numbers(tmp_path / "killed"), numbers(tmp_path / "whole")
@@ -102,8 +103,8 @@ def test_two_processes_answer_what_one_does(tmp_path: Path, monkeypatch: pytest.
     listed = "".join(f"many/{number:05d}.bmp\n" for number in range(150))
     here(tmp_path, monkeypatch, "one")
     two = subprocess.run(
-        [word if word != "many" else "-" for word in command("two", *TWO)], cwd=tmp_path, input=listed, capture_output=True, text=True,
-        check=False, timeout=300,
+        [sys.executable, SCRIPT, *(word if word != "many" else "-" for word in words("two", *TWO))], cwd=tmp_path, input=listed,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert two.returncode == 0, two.stderr[-2000:]
     (table, report, maps), (table_2, report_2, maps_2) = numbers(tmp_path / "one"), numbers(tmp_path / "two")
@@ -116,7 +117,7 @@ def test_two_processes_answer_what_one_does(tmp_path: Path, monkeypatch: pytest.
     pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(table)), pd.read_csv(io.BytesIO(table_2)), rtol=1e-4, atol=1e-5)
     assert report["facts"] == report_2["facts"]
     (tmp_path / "many" / "00100.bmp").write_bytes(b"BM no more")
-    failed = run(tmp_path, "failed", *TWO)
+    failed = run(SCRIPT, words("failed", *TWO), cwd=tmp_path)
     assert failed.returncode == 2
     assert "00100.bmp" in failed.stderr
 
@@ -124,10 +125,10 @@ def test_two_processes_answer_what_one_does(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.slow
 def test_fewer_pictures_than_processes_and_encoders_without_a_fingerprint(tmp_path: Path) -> None:
     many(tmp_path, 2)
-    program = [word.replace(":make", ":bare") for word in command("two", *TWO, "--against-encoder", "someones_encoder:make")]
+    bare = [word.replace(":make", ":bare") for word in words("two", *TWO, "--against-encoder", "someones_encoder:make")]
     state = tmp_path / "state.pth"
     torch.save(encoder_module().state_dict(), state)
-    done = subprocess.run([*program, "--against", str(state)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    done = run(SCRIPT, [*bare, "--against", str(state)], cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads((tmp_path / "two" / "report.json").read_text())
     assert (report["num_finished"], len(report["frames"])) == (2, 2)
@@ -146,9 +147,9 @@ def test_out_of_time_and_with_a_picture_that_cannot_be_read(
         here(tmp_path, monkeypatch, "out")
     with pytest.warns(UserWarning, match=r"1 of 200 pictures cannot be read and are left out: 00130\.bmp"):
         here(tmp_path, monkeypatch, "out", "data.on_bad_image=skip")
-    words = capsys.readouterr().out
-    assert "blocks of pictures were done before" in words
-    assert "not explained yet" not in words
+    told = capsys.readouterr().out
+    assert "blocks of pictures were done before" in told
+    assert "not explained yet" not in told
     assert not (tmp_path / "out" / ".parts").exists()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["num_pictures"], report["num_finished"]) == (200, 199)
@@ -164,10 +165,10 @@ def test_what_decides_an_answer_is_in_its_fingerprint(tmp_path: Path, monkeypatc
     draw = np.random.default_rng(0)
     for name in ("corpus", "foil"):
         np.save(f"{name}.npy", draw.normal(size=(20, 8)).astype(np.float32))
-    words = ["--encoder", "someones_encoder:bare", "--image-size", "16", "--input", "many", "--corpus", "corpus.npy", "--foil", "foil.npy"]
+    asked = ["--encoder", "someones_encoder:bare", "--image-size", "16", "--input", "many", "--corpus", "corpus.npy", "--foil", "foil.npy"]
 
     def told(*more: str) -> str:
-        request = parse_explain([*words, *more])
+        request = parse_explain([*asked, *more])
         return fingerprint(request, understand(request))
 
     before = told()

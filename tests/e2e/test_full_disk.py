@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 
 from cocoa_pl import runs
 from cocoa_pl.config import Config, to_yaml
+from tests.programs import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +36,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room(
 ) -> None:
     config, folder = smoke_config(small_disk), small_disk / "smoke"
     (tmp_path / "config.yaml").write_text(to_yaml(config))
-    command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "config.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = run(str(ROOT / "train.py"), ["--config", str(tmp_path / "config.yaml")])
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "cannot be written (No space left on device)" in line

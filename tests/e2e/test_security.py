@@ -140,6 +140,7 @@ class TestCheckpoints:
             ("cocoa_pl", "image_size", 10**9, "image_size"),
             ("cocoa_pl", "std", [0.0, 0.1, 0.1], "mean, std"),
             ("cocoa_pl", "mean", [float("nan")] * 3, "mean, std"),
+            ("cocoa_pl", "num_classes", -1, "num_classes"),
             ("cocoa_pl", "config", ["run"], "config"),
         ],
     )

@@ -21,6 +21,8 @@ from cocoa_pl.models.image_text import ImageText
 from cocoa_pl.models.module import EncoderModule
 from cocoa_pl.models.optim import OptimSpec, constant, sgd
 from cocoa_pl.models.simclr import SimCLR
+from cocoa_pl.models.simsiam import SimSiam
+from cocoa_pl.models.supervised import Supervised
 from cocoa_pl.models.sync_batchnorm import ShareStatistics
 from cocoa_pl.models.text_tower import TextTower
 from cocoa_pl.types import Batch
@@ -40,7 +42,15 @@ def _image_text(optim: OptimSpec) -> EncoderModule:
     )  # fmt: skip
 
 
-_KINDS = {"simclr": _simclr, "image_text": _image_text}
+def _simsiam(optim: OptimSpec) -> EncoderModule:
+    return SimSiam(SmallResNet(width=8), rep_dim=64, optim=optim, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2), projection_dim=16)
+
+
+def _supervised(optim: OptimSpec) -> EncoderModule:
+    return Supervised(SmallResNet(width=8), rep_dim=64, num_classes=3, optim=optim, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2))
+
+
+_KINDS = {"simclr": _simclr, "simsiam": _simsiam, "supervised": _supervised, "image_text": _image_text}
 
 
 class _Step(nn.Module):
@@ -63,7 +73,8 @@ def _batch(rank: int, world_size: int) -> Batch:
     views = tuple(DeviceViews(size=32, flip=0.5)(images[ids], ids, epoch=3, seed=0, view=view) for view in (0, 1))
     tokens = torch.randint(0, 12, (_IMAGES, 6), generator=torch.Generator().manual_seed(2)).where(torch.arange(6) < 4, 0)
     tokens[:, 0] = torch.arange(_IMAGES) + 1
-    return Batch(ids, torch.full((len(ids),), -1), images[ids], views, 3, tokens[ids])
+    labels = torch.tensor([0, 2, 1, 0, -1, 1, -1, -1])  # the first of two processes has more of them
+    return Batch(ids, labels[ids], images[ids], views, 3, tokens[ids])
 
 
 def _after_a_step(kind: str, dtype: torch.dtype, rank: int = 0, world_size: int = 1) -> dict[str, Tensor]:
@@ -147,18 +158,23 @@ def test_all_explain_the_encoder_of_the_first_process(steps_of_two: list[tuple[o
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_training_step(kind: str, steps_of_two: list[tuple[dict[str, dict[str, Tensor]], object, object]]) -> None:
     exact, single = _after_a_step(kind, torch.float64), _after_a_step(kind, torch.float32)
+    # of gradients in single precision about 1e-5, in one process or two; the largest, as a part of few numbers may have little by chance
+    of_gradients, of_others = (
+        max(_error(single[name], value) for name, value in exact.items() if name.startswith("gradient") == which) for which in (True, False)
+    )
     for found, _, _ in steps_of_two:
         double, plain = found[f"{kind} torch.float64"], found[f"{kind} torch.float32"]
         assert double.keys() == plain.keys() == exact.keys()
         for name, value in exact.items():
             assert _error(double[name], value) <= 1e-9, name
-            rounding = _error(single[name], value)  # of gradients in single precision about 1e-5, in one process or two
+            rounding = of_gradients if name.startswith("gradient") else of_others
             assert _error(plain[name], value) <= max(1e-6, 2 * rounding), name
 
 
 def _error(found: Tensor, true: Tensor) -> float:
-    """Relative distance."""
-    return float((found.double() - true).norm() / true.norm())
+    """Relative distance; of what is 0, like the mean of numbers that a batch norm has centred, the distance."""
+    size = float(true.norm())
+    return float((found.double() - true).norm()) / (size if size > 1e-12 else 1.0)
 
 
 @pytest.mark.slow

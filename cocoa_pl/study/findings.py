@@ -1,0 +1,122 @@
+"""The paper's findings on the encoders of a study: each holds, does not hold, or is undecided, with its number and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cocoa_pl.study.judging import FACTOR_CLAIMS, FAILS, GRID_CLAIMS, HOLDS, UNDECIDED, rules
+from cocoa_pl.study.results import Results
+from cocoa_pl.study.writing import encoders, table, words_of
+
+VERDICTS = (HOLDS, FAILS, UNDECIDED)
+NOT_TESTED = "not tested"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, judged.
+
+    Attributes:
+        claim: a clause: it is true of the encoder, or not.
+        encoder: its title.
+        where: the method, in words; empty where the claim is of none.
+        verdict: HOLDS, FAILS or UNDECIDED.
+        evidence: numbers with their intervals.
+    """
+
+    claim: str
+    encoder: str
+    where: str
+    verdict: str
+    evidence: str
+
+
+def findings(results: Results) -> list[Finding]:
+    """All findings that can be judged, claim by claim, then encoder by encoder, then by method."""
+    titles = encoders(results)
+    found: list[Finding] = []
+    for claim, judge, settings in GRID_CLAIMS:
+        for setting in settings:
+            said = f"{claim} ({words_of(setting)})"
+            found += [Finding(said, title, *judged) for title in titles for judged in judge(results, title, setting)]
+    for claim, name, judge_factor in FACTOR_CLAIMS:
+        for factor in (factor for title in titles for factor in results.factors if (factor.encoder, factor.name) == (title, name)):
+            found += [Finding(claim, factor.encoder, words_of(factor.method), *judged) for judged in judge_factor(factor)]
+    return found
+
+
+def findings_markdown(found: Sequence[Finding]) -> str:
+    """A table of verdicts, a claim a row and an encoder a column; then the rules, and the numbers.
+
+    Methods are merged: "holds" where all agree, else "holds (RISE); undecided (GradientSHAP)".
+    """
+    if not found:
+        return "No finding could be judged: that takes intervals, which take two seeds at least, and COCOA beside what it is compared with."
+    titles = list(dict.fromkeys(one.encoder for one in found))
+    claims = list(dict.fromkeys(one.claim for one in found))
+    verdicts = [
+        [claim, *(merged([one for one in found if (one.claim, one.encoder) == (claim, title)]) for title in titles)] for claim in claims
+    ]
+    numbers = [[one.claim, one.encoder, one.where, one.verdict, one.evidence] for one in found]
+    return "\n\n".join(
+        [
+            table(["finding", *titles], verdicts),
+            "\n".join(f"- {rule}" for rule in rules()),
+            "<details><summary>The numbers behind each verdict</summary>",
+            table(["finding", "encoder", "method", "verdict", "evidence"], numbers),
+            "</details>",
+        ]
+    )
+
+
+def summary_words(found: Sequence[Finding]) -> str:
+    """The findings in a paragraph, a sentence a claim: on how many encoders it holds, and on which it does not.
+
+    A claim holds on an encoder if it does by every method that was tested, and does not if it does not by one of them.
+
+    Example:
+        >>> one = Finding("the sun shines", "north", "RISE", "holds", "")
+        >>> other = Finding("the sun shines", "south", "RISE", "undecided", "")
+        >>> summary_words([one, other])
+        'On 1 of 2 encoders the sun shines (undecided: south by RISE).'
+    """
+    claims = list(dict.fromkeys(one.claim for one in found))
+    return " ".join(_sentence(claim, [one for one in found if one.claim == claim]) for claim in claims)
+
+
+def merged(found: Sequence[Finding]) -> str:
+    """The verdicts of an encoder on a claim, the methods together.
+
+    Example:
+        >>> merged([Finding("", "", "IG", "holds", ""), Finding("", "", "RISE", "undecided", ""), Finding("", "", "SHAP", "holds", "")])
+        'holds (IG, SHAP); undecided (RISE)'
+    """
+    there = [verdict for verdict in VERDICTS if any(one.verdict == verdict for one in found)]
+    if len(there) < 2:
+        return there[0] if there else NOT_TESTED
+    return "; ".join(f"{verdict} ({', '.join(one.where for one in found if one.verdict == verdict)})" for verdict in there)
+
+
+def _sentence(claim: str, found: Sequence[Finding]) -> str:
+    titles = list(dict.fromkeys(one.encoder for one in found))
+    of = {title: [one for one in found if one.encoder == title] for title in titles}
+    by = {title: max((one.verdict for one in own), key=(HOLDS, UNDECIDED, FAILS).index) for title, own in of.items()}
+    holding = [title for title in titles if by[title] == HOLDS]
+    rest = []
+    for verdict, words in ((FAILS, "not"), (UNDECIDED, "undecided")):
+        names = [_by(title, [one for one in of[title] if one.verdict == verdict]) for title in titles if by[title] == verdict]
+        rest += [f"{words}: {', '.join(names)}"] if names else []
+    aside = f" ({'; '.join(rest)})" if rest else ""
+    return f"On {_count(holding, titles)} {claim}{aside}."
+
+
+def _by(title: str, found: Sequence[Finding]) -> str:
+    methods = " and ".join(one.where for one in found if one.where)
+    return f"{title} by {methods}" if methods else title
+
+
+def _count(holding: Sequence[str], titles: Sequence[str]) -> str:
+    if len(titles) == 1:
+        return "the encoder" if holding else "no encoder"
+    return f"all {len(titles)} encoders" if len(holding) == len(titles) else f"{len(holding) or 'none'} of {len(titles)} encoders"

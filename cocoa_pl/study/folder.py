@@ -1,0 +1,118 @@
+"""The folder of a study: what was found in words and tables, curves and other pictures, and how to make it again."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from cocoa_pl.config import StudyConfig, to_yaml
+from cocoa_pl.files import write_bytes, write_json
+from cocoa_pl.study.latex import latex
+from cocoa_pl.study.plots import plots, rendered
+from cocoa_pl.study.results import Results
+from cocoa_pl.study.tables import differences_csv, factors_csv, grid_csv, markdown
+from cocoa_pl.study.views import ViewsStudy
+from cocoa_pl.study.views_page import views_html
+from cocoa_pl.study.views_pdf import views_pdf
+from cocoa_pl.study.views_tables import views_csv, views_markdown
+
+_VERSIONS = ("cocoa_pl", "torch", "torchvision", "pytorch-lightning", "lightly", "numpy", "scipy", "matplotlib")
+
+
+class Folder:
+    """Writes what is known; after another encoder again.
+
+    Args:
+        path: of the folder.
+        name: of the study.
+        config: of it.
+        class_names: of the classes that take part.
+        notes: whole sentences that readers must know.
+    """
+
+    def __init__(self, path: Path, name: str, config: StudyConfig, *, class_names: Sequence[str], notes: list[str]) -> None:
+        self.path, self.name, self.config, self.class_names, self._notes = path, name, config, class_names, notes
+
+    def note(self, sentence: str) -> None:
+        """Tell readers something more."""
+        self._notes.append(sentence)
+
+    def write(self, results: Results, views: Sequence[ViewsStudy]) -> None:
+        """Everything: README.md, tables, pictures, options and versions.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        texts = {"README.md": self._page(results, views), "study.yaml": to_yaml(self.config)}
+        if results.grid:
+            texts |= {"grid.csv": grid_csv(results), "differences.csv": differences_csv(results)}
+        if results.factors:
+            texts["factors.csv"] = factors_csv(results)
+        texts |= latex(results)
+        if views:
+            texts |= {"views.html": views_html(views), "views.csv": _joined([views_csv(one) for one in views])}
+            write_bytes(self.path / "views.pdf", views_pdf(views))
+        for file, text in texts.items():
+            write_bytes(self.path / file, text.encode())
+        for stem, figure in plots(results).items():
+            write_bytes(self.path / f"{stem}.png", rendered(figure, "png"))
+            write_bytes(self.path / f"{stem}.svg", rendered(figure, "svg"))
+        write_json(self.path / "study.json", self._record(results))
+
+    def tell(self, results: Results) -> None:
+        """Say on the terminal what was found, and where the rest is."""
+        print(markdown(results, title=f"Study {self.name}", facts=[]).split("\n## ")[0].strip())
+        print(f"\n{self.path}: README.md tells what was found; tables in .csv and .tex, pictures in .png and .svg", flush=True)
+
+    def _page(self, results: Results, views: Sequence[ViewsStudy]) -> str:
+        page = markdown(results, title=f"Study {self.name}: are the features of the corpus found?", facts=self._facts(results))
+        shown = "".join(f"\n\n![{stem.replace('_', ' ')}]({stem}.png)" for stem in plots(results))
+        told = "".join(f"\n\n{views_markdown(one)}" for one in views)
+        found = "\n\n## The augmentation study\n\nAll pictures: [views.html](views.html) and [views.pdf](views.pdf)." if views else ""
+        pictures = f"\n\n## Pictures{shown}" if shown else ""
+        return f"{page.rstrip()}{pictures}{found}{told}\n"
+
+    def _facts(self, results: Results) -> list[str]:
+        config, study, explain = self.config, self.config.study, self.config.explain
+        judged = "The corpus and foil that were explained also judge" if study.in_sample else "Others, as many, judge"
+        settings = {
+            "integrated_gradients": f"integrated gradients with {explain.num_steps} steps",
+            "gradient_shap": f"GradientSHAP with {explain.num_samples} draws",
+            "rise": f"RISE with {explain.num_masks} centred masks of {explain.grid_size} cells a side",
+        }
+        methods = ", ".join(settings.get(name, name.replace("_", " ")) for name in explain.attributions)
+        seeds = ", ".join(map(str, study.seeds))
+        return [
+            f"Data: {config.data.name}; classes: {', '.join(self.class_names)}. For each of {len(study.seeds)} seeds ({seeds}): "
+            f"{study.per_class} validation images of each class, corpora of {explain.corpus_size}, a foil of {explain.foil_size} training "
+            f"images. {judged}.",
+            f"Attributions: {methods}. Removal: {explain.removal}. Curves of {explain.curve_steps} steps.",
+            *self._notes,
+        ]
+
+    def _record(self, results: Results) -> dict[str, object]:
+        return {
+            "study": self.name,
+            "seeds": list(results.seeds),
+            "classes": list(self.class_names),
+            "encoders": {facts.title: {**facts.about, "head_accuracy": facts.head_accuracy} for facts in results.encoders},
+            "costs": {title: vars(cost) for title, cost in results.costs.items()},
+            "notes": self._notes,
+            "versions": {name: _version(name) for name in _VERSIONS} | {"python": sys.version.split()[0]},
+            "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        }
+
+
+def _version(name: str) -> str:
+    return version(name)
+
+
+def _joined(tables: Sequence[str]) -> str:
+    """Tables of one header below each other."""
+    first, *others = tables
+    return first + "".join(other.partition("\n")[2] for other in others)

@@ -1,0 +1,203 @@
+"""The grid: maps of all targets by each method in one pass, and all measures of each map by one encoding of its curves.
+
+Shape legend
+    n  explicands of a block      P  maps of each      K  measures      T  steps of a curve
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cocoa_pl.data.source import Source
+from cocoa_pl.encoding import FrozenEncoder
+from cocoa_pl.explainer import Explainer
+from cocoa_pl.metrics.perturbation import perturbation_curves
+from cocoa_pl.rng import derive_seed
+from cocoa_pl.study.asking import ANY, Known, Wanted, ask, judge, judges_of, parts_of, wanted
+from cocoa_pl.study.cells import digest
+from cocoa_pl.study.drawing import Draw
+from cocoa_pl.study.plan import REPLACED, Plan
+from cocoa_pl.study.results import CONTROL, RANDOMISED, Areas, Cell
+from cocoa_pl.study.subject import LinearHead, Subject
+from cocoa_pl.types import Attribution, Scorer
+
+_PIXELS = 2**17  # of the explicands of a block
+_MOST = 50
+_RISE = "rise"
+Row = tuple[str, str, str]
+"""Method, target and setting of a map."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What one seed's explicands meet, encoded where something asks for it."""
+
+    corpora: Tensor | None = None
+    foil: Tensor | None = None
+
+    def known(self, explicands: Tensor, corpus_of: Mapping[str, Tensor]) -> Known:
+        """Beside representations of explicands (n, D)."""
+        return Known(explicands, self.corpora, self.foil, corpus_of)
+
+
+def encoded(subject: Subject, draw: Draw, parts: set[str], *, judging: bool = False, encoder: FrozenEncoder | None = None) -> References:
+    """Corpora and foil of a draw, those that explain or those that judge."""
+    train = subject.splits.train
+    corpora, foil = (draw.judge_corpora, draw.judge_foil) if judging else (draw.corpora, draw.foil)
+    return References(
+        subject.encode(train, corpora, encoder) if "corpus" in parts else None,
+        subject.encode(train, foil, encoder) if "foil" in parts else None,
+    )
+
+
+class Seed:
+    """The grid of one encoder and one seed, block by block of explicands.
+
+    Args:
+        subject: the encoder.
+        plan: what is asked for.
+        drawn: which pictures.
+        head: for probabilities; None where no measure asks for one.
+    """
+
+    def __init__(self, subject: Subject, plan: Plan, drawn: Draw, head: LinearHead | None) -> None:
+        self.subject, self.plan, self.draw, self.head = subject, plan, drawn, head
+        self._ready: tuple[References, References, tuple[FrozenEncoder, References] | None] | None = None
+
+    def blocks(self) -> list[Tensor]:
+        """Rows of the draw, in turn."""
+        height, width = self._size()
+        return list(torch.split(torch.arange(len(self.draw.explicands)), max(1, min(_MOST, _PIXELS // (height * width)))))
+
+    def key(self, rows: Tensor) -> list[object]:
+        """Everything that decides a block's numbers."""
+        plan, train = self.plan, self.subject.splits.train
+        return [
+            "grid", self.subject.fingerprint, self.draw.seed, plan.targets, plan.settings, plan.measures, sorted(plan.methods.items()),
+            sorted(plan.controlled.items()), plan.randomised, plan.removal, plan.curve_steps, self._pictures(train),
+            digest(self.subject.splits.val, self.draw.explicands[rows]), self.draw.own[rows].tolist(), self.draw.others[rows].tolist(),
+            None if self.head is None else float(self.head.weight.double().sum()),
+        ]  # fmt: skip
+
+    def compute(self, rows: Tensor) -> dict[str, Tensor]:
+        """A block: ``insertion`` and ``deletion`` (P, K, n), sums of curves over the explicands (P, K, T + 1); the images encoded for it,
+        corpora and foils apart, and seconds.
+        """
+        began = time.perf_counter()
+        explaining, judging, other = self._references()
+        subject, plan = self.subject, self.plan
+        counted = [(each, each.num_forwards) for each in (subject.encoder, *(other[:1] if other else ()))]
+        images = subject.splits.val.load(self.draw.explicands[rows].tolist()).to(subject.device).float() / 255
+        reps = subject.encoder.encode(images)
+        corpus_of = {setting: self.draw.corpus_of(setting)[rows] for setting in plan.settings}
+        maps, reliability = self._maps(images, explaining.known(reps, corpus_of), other, corpus_of)
+        measures = wanted(plan.measures, plan.settings)
+        scorer = Scorer(subject.encoder, judge(judging.known(reps, corpus_of), measures, self.head))
+        baseline = plan.removal(images)
+        curves = [
+            perturbation_curves(scorer, images, baseline, each, num_steps=plan.curve_steps, chunk_size=plan.chunk_size)
+            for each in maps.values()
+        ]
+        spent = sum(each.num_forwards - before for each, before in counted)
+        return {
+            "insertion": torch.stack([each.insertion_auc for each in curves]),
+            "deletion": torch.stack([each.deletion_auc for each in curves]),
+            "insertion_curve": torch.stack([each.insertion.nansum(1) for each in curves]),
+            "deletion_curve": torch.stack([each.deletion.nansum(1) for each in curves]),
+            "reliability": reliability, "forwards": torch.tensor(spent), "seconds": torch.tensor(time.perf_counter() - began),
+        }  # fmt: skip
+
+    def release(self) -> None:
+        """Forget what was encoded; another block encodes it anew."""
+        self._ready = None
+
+    def rows(self) -> list[Row]:
+        """The P maps of a block, in order."""
+        plan = self.plan
+        made = [(method, target, setting) for method in plan.methods for target, setting in wanted(plan.targets, plan.settings)]
+        if plan.randomised:
+            made += [(method, RANDOMISED, setting) for method in plan.methods for setting in plan.settings]
+        return made + [(CONTROL, name, ANY) for name in plan.controlled]
+
+    def _maps(
+        self, images: Tensor, known: Known, other: tuple[FrozenEncoder, References] | None, corpus_of: Mapping[str, Tensor]
+    ) -> tuple[dict[Row, Tensor], Tensor]:  # fmt: skip
+        plan, found, reliability = self.plan, dict[Row, Tensor](), torch.tensor(float("nan"))
+        targets = wanted(plan.targets, plan.settings)
+        if targets and plan.methods:
+            made, reliability = self._explained(self.subject.encoder, plan.methods, images, known, targets)
+            found |= {(method, *one): maps for method, own in made.items() for one, maps in own.items()}
+        if other is not None:
+            wiped, references = other
+            reps = wiped.encode(images)
+            own, _ = self._explained(wiped, plan.methods, images, references.known(reps, corpus_of), wanted([REPLACED], plan.settings))
+            found |= {(method, RANDOMISED, setting): maps for method, each in own.items() for (_, setting), maps in each.items()}
+        if plan.controlled:
+            made, _ = self._explained(self.subject.encoder, plan.controlled, images, known, [("label_free", ANY)])
+            found |= {(CONTROL, name, ANY): next(iter(own.values())) for name, own in made.items()}
+        return {row: found[row] for row in self.rows()}, reliability
+
+    def _explained(
+        self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], images: Tensor, known: Known, targets: list[Wanted]
+    ) -> tuple[dict[str, dict[Wanted, Tensor]], Tensor]:  # fmt: skip
+        """Method to wanted maps, and the reliability of RISE's."""
+        asked = ask(known, targets)
+        explainer = Explainer(encoder, attributions=methods, removal=self.plan.removal, chunk_size=self.plan.chunk_size)
+        made = explainer.explain(images, asked.target, seed=derive_seed(self.draw.seed, "masks"))
+        reliability = made.reliability.get(_RISE, torch.tensor(float("nan")))
+        return {method: asked.maps(maps) for method, maps in made.attributions.items()}, reliability.nanmean()
+
+    def _references(self) -> tuple[References, References, tuple[FrozenEncoder, References] | None]:
+        """What explains, what judges, and the randomised network with what explains by it: encoded once, when a block first asks."""
+        if self._ready is None:
+            plan, subject = self.plan, self.subject
+            asked = parts_of(plan.targets) if plan.methods and plan.targets else set()
+            judged = judges_of(plan.measures)
+            explaining = encoded(subject, self.draw, asked | judged if plan.in_sample else asked)
+            judging = explaining if plan.in_sample else encoded(subject, self.draw, judged, judging=True)
+            other = None
+            if plan.randomised and plan.methods:
+                wiped = subject.randomised(self.draw.seed)
+                other = (wiped, encoded(subject, self.draw, {"corpus", "foil"}, encoder=wiped))
+            self._ready = (explaining, judging, other)
+        return self._ready
+
+    def _pictures(self, train: Source) -> tuple[str, ...]:
+        if not hasattr(self, "_digests"):
+            drawn = self.draw
+            self._digests = tuple(digest(train, ids) for ids in (drawn.corpora, drawn.foil, drawn.judge_corpora, drawn.judge_foil))
+        return self._digests
+
+    def _size(self) -> tuple[int, int]:
+        height, width = self.subject.splits.val.load([int(self.draw.explicands[0])]).shape[-2:]
+        return height, width
+
+
+def collect(title: str, seeds: list[Seed], made: list[list[dict[str, Tensor]]]) -> dict[Cell, Areas]:
+    """The blocks of all seeds as the cells of the grid.
+
+    Args:
+        title: of the encoder.
+        seeds: S of them.
+        made: for each seed its blocks, as :meth:`Seed.compute` gives them.
+    """
+    plan, rows = seeds[0].plan, seeds[0].rows()
+    measures = wanted(plan.measures, plan.settings)
+    areas = {name: torch.stack([torch.cat([block[name] for block in blocks], -1) for blocks in made]) for name in ("insertion", "deletion")}
+    curves = {
+        name: torch.stack([torch.stack([block[name] for block in blocks]).sum(0) for blocks in made]) / areas["insertion"].shape[-1]
+        for name in ("insertion_curve", "deletion_curve")
+    }
+    found = {}
+    for setting, measure in ((setting, measure) for setting in plan.settings for measure in plan.measures):
+        k = next(k for k, (name, own) in enumerate(measures) if name == measure and own in (setting, ANY))
+        for p, (method, target, own) in enumerate(rows):
+            if own in (setting, ANY):
+                picked = [each[:, p, k].float() for each in (*areas.values(), *curves.values())]
+                found[Cell(title, setting, measure, method, target)] = Areas(*picked)
+    return found

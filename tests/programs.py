@@ -1,0 +1,107 @@
+"""Scripts in processes of their own that find torch and Lightning imported already: a start costs next to nothing, not ten seconds.
+
+Such a process is forked from one that has imported them; it has an output, folder and exit code of its own, and can be killed. What depends on
+how an interpreter starts is tested by real starts, as in test_main_job.py, test_bad_input.py and test_law_11_no_torch.py.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PRELOAD = [
+    "cocoa_pl.runs",
+    "cocoa_pl.runs.explaining",
+    "lightly.transforms",
+    "torch.utils.tensorboard",
+    "tests.programs",
+    "tests.e2e.killing",
+]
+
+
+def forked(target: Callable[..., None], *args: Any) -> ForkServerProcess:
+    """A process that is started, with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    process = context.Process(target=target, args=args)
+    process.start()
+    return process
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is left of a program: exit code (below 0: the signal that ended it), standard output and errors."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Program:
+    """A script or module that runs.
+
+    Args:
+        name: path of a script, or name of a module, as of ``python`` and ``python -m``.
+        argv: its words.
+        cwd: folder it starts in.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], *, cwd: Path = ROOT) -> None:
+        self._told = tempfile.TemporaryDirectory()
+        self._files = [Path(self._told.name, each) for each in ("stdout", "stderr")]
+        self._process = forked(_play, name, list(argv), str(cwd), [str(file) for file in self._files])
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is still there."""
+        return self._process.is_alive()
+
+    def kill(self) -> Done:
+        """End it by SIGKILL."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        return self.done()
+
+    def done(self, *, seconds: float = 300) -> Done:
+        """Wait for its end.
+
+        Raises:
+            AssertionError: it does not end in time; it is killed.
+        """
+        self._process.join(seconds)
+        if late := self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        stdout, stderr = (file.read_text() if file.exists() else "" for file in self._files)
+        self._told.cleanup()
+        assert not late, f"not done after {seconds} s: {stderr[-2000:]}"
+        assert self._process.exitcode is not None
+        return Done(self._process.exitcode, stdout, stderr)
+
+
+def run(name: str, argv: Sequence[str], *, cwd: Path = ROOT, seconds: float = 300) -> Done:
+    """A program from its start to its end."""
+    return Program(name, argv, cwd=cwd).done(seconds=seconds)
+
+
+def _play(name: str, argv: list[str], cwd: str, files: list[str]) -> None:
+    for number, file in enumerate(files, start=1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.chdir(cwd)
+    sys.argv = [name, *argv]
+    if name.endswith(".py"):
+        sys.path.insert(0, str(Path(name).parent))
+        runpy.run_path(name, run_name="__main__")
+    else:
+        sys.path.insert(0, cwd)
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
