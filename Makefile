@@ -2,17 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# tests in as many processes as there are cores, four at most, of one thread each
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+# tests in as many processes as there are cores, four at most, of one thread each; one that has nothing left takes over from another
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 # what a developer's shell happens to export must not reach what is installed or tested
 unexport PYTHONPATH PYTHONHOME PYTEST_ADDOPTS MYPYPATH
-.PHONY: train test check format clean
+.PHONY: install train test check types tests format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make train [ARGS='key=value ...']   train, explain, write checkpoints/<run>"
 	@echo "make test                          the fast tests"
-	@echo "make check                         what CI runs: format, lint, types, layers, all tests"
+	@echo "make check                         what CI runs: format, lint, layers, types, all tests"
 	@echo "make format                        put the code into shape"
 	@echo "make clean                         remove .venv and caches; runs and data stay"
 .PHONY: help
@@ -25,6 +25,8 @@ $(STAMP): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+install: $(STAMP)
+
 train: $(STAMP)
 	$(BIN)/python train.py $(ARGS)
 
@@ -34,14 +36,19 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) test ARGS=
-	$(PYTEST) -m 'slow and not gpu and not browser' || test $$? -eq 5  # 5: there is no such test
+	$(MAKE) -j2 types tests
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+# those of `make test`, the slow ones and, where there is a browser, its own: together, as each start of pytest reads all files again
+tests: $(STAMP)
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
-		$(BIN)/python -m pytest -m browser || test $$? -eq 5; \
+		$(PYTEST) -m 'not gpu'; \
 	else \
 		echo "make check: browser tests left out, chromium and chromedriver are not installed"; \
+		$(PYTEST) -m 'not gpu and not browser'; \
 	fi
 
 format: $(STAMP)

@@ -1,6 +1,7 @@
 """Peak memory of explaining, images and maps included: with ten times the masks, and with ten times the explicands.
 
-Each case is a process of its own, as a peak never falls within one (with --smoke only the first). On a CPU the resident set is read, on a GPU the allocator's peak.
+Each case is a process of its own, as a peak never falls within one; with --smoke only the first is. On a CPU the resident set is read, on a
+GPU the allocator's peak.
 """
 
 from __future__ import annotations

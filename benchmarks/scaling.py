@@ -29,8 +29,8 @@ _CASES = {
     "three explicands, three views": ["explain.num_explicands=3", "explain.views=[original,flip,crop]", "explain.num_pairs=3"],
 }
 _SMOKE = [
-    "model.width=8", "explain.num_masks=16", "explain.num_steps=2", "explain.foil_size=20", "explain.corpus_size=2", "explain.curve_steps=2",
-    "data.num_train=300", "data.num_val=60",
+    "model.width=8", "explain.num_masks=16", "explain.num_steps=2", "explain.foil_size=20", "explain.corpus_size=2",
+    "explain.curve_steps=2", "data.num_train=300", "data.num_val=60",
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Scripts in processes of their own that find torch and Lightning imported already: a start costs next to nothing, not ten seconds.
 
-Such a process is forked from one that has imported them; it has an output, folder and exit code of its own, and can be killed. What depends on
-how an interpreter starts is tested by real starts, as in test_main_job.py, test_bad_input.py and test_law_11_no_torch.py.
+Such a process is forked from one that has imported them. It has an output, a folder and an exit code of its own, and can be killed. What
+depends on how an interpreter starts is tested by real starts, as in test_main_job.py, test_bad_input.py and test_law_11_no_torch.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import runpy
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -54,12 +54,15 @@ class Program:
         name: path of a script, or name of a module, as of ``python`` and ``python -m``.
         argv: its words.
         cwd: folder it starts in.
+        env: its environment, instead of the one that the first program of these tests found.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], *, cwd: Path = ROOT) -> None:
+    def __init__(self, name: str, argv: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
         self._told = tempfile.TemporaryDirectory()
         self._files = [Path(self._told.name, each) for each in ("stdout", "stderr")]
-        self._process = forked(_play, name, list(argv), str(cwd), [str(file) for file in self._files])
+        self._process = forked(_play, name, list(argv), str(cwd), None if env is None else dict(env), [str(file) for file in self._files])
+        assert self._process.pid is not None
+        self.pid = self._process.pid
 
     @property
     def runs(self) -> bool:
@@ -68,8 +71,7 @@ class Program:
 
     def kill(self) -> Done:
         """End it by SIGKILL."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
         return self.done()
 
     def done(self, *, seconds: float = 300) -> Done:
@@ -94,9 +96,12 @@ def run(name: str, argv: Sequence[str], *, cwd: Path = ROOT, seconds: float = 30
     return Program(name, argv, cwd=cwd).done(seconds=seconds)
 
 
-def _play(name: str, argv: list[str], cwd: str, files: list[str]) -> None:
+def _play(name: str, argv: list[str], cwd: str, env: dict[str, str] | None, files: list[str]) -> None:
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    if env is not None:
+        os.environ.clear()
+        os.environ.update(env)
     os.chdir(cwd)
     sys.argv = [name, *argv]
     if name.endswith(".py"):

@@ -62,7 +62,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):  # of a flag: encrypted, another method
         return None
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
 from cocoa_pl.cli.common import checkpoint_of, make_parser
 from cocoa_pl.cli.values import channels, side
-from cocoa_pl.config import StudyConfig, load_as, read_yaml
+from cocoa_pl.config import StudyConfig, load_as, option_names, read_yaml
 from cocoa_pl.errors import ConfigError
 
-_KINDS = ("torchvision:", "timm:", "open_clip:", "transformers:", "torchscript", "export")  # of explain.py --encoder
+_ENCODERS = "study.encoders="
+_NEAR = 0.7  # how much a mistyped section is like the one that was meant
+_PROGRAMS = ("torchscript", "export")
+_WITH_FILE = ("torchvision", "timm", *_PROGRAMS)  # kinds of explain.py --encoder that bring no weights
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ def parse_study(argv: list[str] | None = None) -> StudyRequest:
     parser = make_parser("python -m cocoa_pl.study", "Are the features of the corpus found? The paper's verification.", schema=StudyConfig)
     parser.usage = "%(prog)s [CONFIG] [--ckpt PATH ...] [--out DIR] [key=value ...]"
     parser.epilog = "CONFIG: a YAML file of options, such as configs/study/fashion_mnist.yaml"
-    parser.add_argument("--ckpt", metavar="[TITLE=]PATH", nargs="+", default=[], help="encoders beside study.encoders, written as those")
+    parser.add_argument(
+        "--ckpt", metavar="[TITLE=]PATH", nargs="+", action="extend", default=[], help="encoders beside study.encoders, written as those"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder of the results (default: <run.root>/study-<name of the config or the run>)")
     parser.add_argument("--image-size", metavar="N", help="side in pixels of the squares that an encoder of another origin sees")
     parser.add_argument("--mean", metavar="R,G,B", help="its channel means in [0, 1]")
@@ -73,23 +80,53 @@ def parse_study(argv: list[str] | None = None) -> StudyRequest:
     parser.add_argument("--trust-pickle", action="store_true", help="load a file even if that executes code in it")
     args = parser.parse_intermixed_args(argv)
     words = [*args.overrides, *args.ckpt]
-    overrides = tuple(word for word in words if "=" in word and "." in word.partition("=")[0] and word not in args.ckpt)
+    if "" in (*words, args.out):
+        raise ConfigError("'': a word of the command line is empty")
+    overrides = tuple(word for word in words if _is_option(word))  # also of those after --ckpt: whoever writes one there means the option
     configs = [word for word in args.overrides if word not in overrides]
-    if len(configs) > 1:
-        raise ConfigError(f"'{configs[1]}': one config is read, {configs[0]}; options are written section.key=value")
-    layer = read_yaml(configs[0]) if configs else {}
+    layer = _config(configs)
     config = load_as(StudyConfig, layer, overrides=overrides)
-    asked = [*config.study.encoders, *args.ckpt]
+    asked = [*config.study.encoders, *(word for word in args.ckpt if word not in overrides)]
     if not asked:
         raise ConfigError("study.encoders: which encoders? name some in a config, or give --ckpt PATH")
     encoders = tuple(parse_encoder(text) for text in asked)
     titles = [encoder.title for encoder in encoders]
     if twice := [title for title in titles if titles.count(title) > 1]:
         raise ConfigError(f"study.encoders: two are called '{twice[0]}'; write TITLE=WHAT")
+    layer = {**layer, "study": {**layer.get("study", {}), "encoders": asked}}  # so that the options alone tell the whole study
     return StudyRequest(
-        Path(configs[0]).stem if configs else encoders[0].title, layer, overrides, encoders, Path(args.out) if args.out else None,
-        args.trust_pickle, side(args.image_size), channels("--mean", args.mean), channels("--std", args.std),
+        Path(configs[0]).stem if configs else encoders[0].title, layer, tuple(word for word in overrides if not word.startswith(_ENCODERS)),
+        encoders, Path(args.out) if args.out else None, args.trust_pickle, side(args.image_size), channels("--mean", args.mean),
+        channels("--std", args.std),
     )  # fmt: skip
+
+
+def _is_option(word: str) -> bool:
+    """Whether a word is ``section.key=value``, be the section mistyped, and neither a file nor ``TITLE=PATH``."""
+    key, equals, value = word.partition("=")
+    if not equals or "." not in key or exists(word):
+        return False
+    section, sections = key.partition(".")[0], {name.partition(".")[0] for name in option_names(StudyConfig)}
+    return section in sections or (bool(difflib.get_close_matches(section, sections, n=1, cutoff=_NEAR)) and not exists(value))
+
+
+def _config(words: Sequence[str]) -> Mapping[str, Any]:
+    """The config among the words of a command line that are no options; without one, nothing.
+
+    Raises:
+        ConfigError: there are two, or it is something else.
+    """
+    for word in words:
+        if "=" in word and not exists(word):
+            raise ConfigError(f"'{word}': an option is written section.key=value (see --help), an encoder --ckpt [TITLE=]PATH")
+    if len(words) > 1:
+        raise ConfigError(f"'{words[1]}': one config is read, {words[0]}; encoders are named by --ckpt")
+    if words and (Path(words[0]).is_dir() or Path(words[0]).suffix == ".ckpt"):
+        raise ConfigError(f"'{words[0]}': no config; encoders are named by --ckpt")
+    try:
+        return read_yaml(words[0]) if words else {}
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("--config ")) from error  # here a config stands by itself
 
 
 def parse_encoder(text: str) -> EncoderSpec:
@@ -100,18 +137,30 @@ def parse_encoder(text: str) -> EncoderSpec:
         CheckpointError: no such checkpoint.
 
     Example:
-        >>> parse_encoder("big=torchvision:resnet50")
-        EncoderSpec(title='big', kind='torchvision:resnet50', checkpoint=None)
+        >>> parse_encoder("big=open_clip:ViT-B-32/openai")
+        EncoderSpec(title='big', kind='open_clip:ViT-B-32/openai', checkpoint=None)
     """
     title, equals, what = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or exists(text):
         title, what = "", text
+    elif not title.strip():
+        what = ""
+    if exists(what):
+        return _of_file(title, None, what)
     kind, at, file = what.rpartition("@")
-    if not what or (at and not (kind and file)) or (equals and not title and what != text):
+    if not what or (at and not (kind and file)):
         raise ConfigError(f"study.encoders: '{text}' must be [TITLE=]WHAT with a checkpoint, a kind of encoder or KIND@CHECKPOINT")
-    if at and not Path(what).exists():
-        return EncoderSpec(title or kind, kind, checkpoint_of(Path(file)))
-    if not Path(what).exists() and (what.startswith(_KINDS) or (":" in what and "/" not in what.partition(":")[0])):
+    if at:
+        return _of_file(title, kind, file)
+    library, colon, _ = what.partition(":")
+    if library in _WITH_FILE and bool(colon) != (library in _PROGRAMS):
+        raise ConfigError(f"study.encoders: '{text}' comes without weights; write {what}@CHECKPOINT")
+    if colon and "/" not in library:
         return EncoderSpec(title or what, what, None)
-    checkpoint = checkpoint_of(Path(what))
-    return EncoderSpec(title or (checkpoint.parent.name if checkpoint.name == "last.ckpt" else checkpoint.stem), None, checkpoint)
+    return _of_file(title, None, what)
+
+
+def _of_file(title: str, kind: str | None, file: str) -> EncoderSpec:
+    checkpoint = checkpoint_of(Path(file))
+    own = checkpoint.resolve().parent.name if checkpoint.name == "last.ckpt" else checkpoint.stem
+    return EncoderSpec(title or own, kind, checkpoint)

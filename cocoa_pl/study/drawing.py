@@ -65,21 +65,23 @@ def classes_of(source: Source, names: Sequence[str]) -> tuple[Tensor, tuple[str,
         raise DataError(
             "the data has no labels: a study asks whether the features of a class are found; pictures in folders, one a class, have some"
         )
-    for name in names:
-        if name not in source.class_names:
-            raise DataError(f"study.classes: unknown class '{name}'; {choices_hint(name, source.class_names)}")
     known = torch.unique(source.labels[source.labels >= 0])
-    labels = torch.tensor([source.class_names.index(name) for name in names]) if names else known
+    called = source.class_names or tuple(map(str, range(source.num_classes)))
+    for name in names:
+        if name not in called:
+            raise DataError(f"study.classes: unknown class '{name}'; {choices_hint(name, called)}")
+    labels = torch.tensor([called.index(name) for name in names]) if names else known
     if len(labels) < 2:
-        raise DataError(f"{len(labels)} class takes part in the study; at least two are needed, one of them to be another's")
-    return labels, tuple(source.class_names[int(label)] if source.class_names else str(int(label)) for label in labels)
+        few = "one class takes part" if len(labels) else "no class takes part"
+        raise DataError(f"{few} in the study; at least two are needed, one of them to be another's")
+    return labels, tuple(called[int(label)] for label in labels)
 
 
 def draw(
     train: Source, val: Source, *, labels: Tensor, seed: int, per_class: int, corpus_size: int, foil_size: int,
     judge_corpus_size: int, judge_foil_size: int,
 ) -> Draw:  # fmt: skip
-    """Draw for one seed. Larger corpora and foils begin with smaller ones, and what judges does not depend on their sizes.
+    """Draw for one seed. Larger corpora begin with smaller ones, and so do larger foils beside corpora of one size.
 
     Args:
         train: where corpora and foils come from.
@@ -107,7 +109,7 @@ def draw(
         left = len(train) - drawn.numel()
         raise DataError(
             f"{judge_foil_size + foil_size} foil pictures are needed, and {max(0, left)} training images are left beside the corpora; "
-            "lower explain.foil_size or study.foil_sizes"
+            "lower explain.foil_size"
         ) from error
     own = torch.arange(num).repeat_interleave(per_class)
     step = torch.arange(per_class).repeat(num) + own  # begins elsewhere in every class, so that all are met equally often

@@ -48,7 +48,7 @@ def sensitivity(
 ) -> list[Factor]:  # fmt: skip
     """Sizes of corpus and foil, RISE's masks, removal, strength of the blur."""
     study = config.study
-    corpora, foils = _sizes(config, splits, plan, labels)
+    corpora, foils = level_sizes(config, splits, plan, labels)
     largest = {"corpus_size": max(map(int, corpora.names)), "foil_size": max(map(int, foils.names))}
     per_class = min(study.sensitivity_per_class, plan.per_class)
     method = method_of(plan)
@@ -122,8 +122,12 @@ def _factor(
     )  # fmt: skip
 
 
-def _sizes(config: StudyConfig, splits: Splits, plan: Plan, labels: Tensor) -> tuple[_Levels, _Levels]:
-    """Sizes of corpus and foil that the data has, beside what judges."""
+def level_sizes(config: StudyConfig, splits: Splits, plan: Plan, labels: Tensor) -> tuple[_Levels, _Levels]:
+    """Sizes of corpus and foil that are compared, those that the data has beside what judges.
+
+    Raises:
+        DataError: the data has not even the grid's own.
+    """
     train, study = splits.train, config.study
     assert train.labels is not None
     fewest = min(int((train.labels == label).sum()) for label in labels)

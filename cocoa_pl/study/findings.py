@@ -71,18 +71,16 @@ def findings_markdown(found: Sequence[Finding]) -> str:
 
 
 def summary_words(found: Sequence[Finding]) -> str:
-    """The findings in a paragraph, a sentence a claim: on how many encoders it holds, and on which it does not.
-
-    A claim holds on an encoder if it does by every method that was tested, and does not if it does not by one of them.
+    """The findings as a list, a line a claim: on which encoders it holds, does not hold, or is undecided, and by which methods.
 
     Example:
         >>> one = Finding("the sun shines", "north", "RISE", "holds", "")
         >>> other = Finding("the sun shines", "south", "RISE", "undecided", "")
-        >>> summary_words([one, other])
-        'On 1 of 2 encoders the sun shines (undecided: south by RISE).'
+        >>> print(summary_words([one, other]))
+        - the sun shines: **holds** on north; **undecided** on south
     """
     claims = list(dict.fromkeys(one.claim for one in found))
-    return " ".join(_sentence(claim, [one for one in found if one.claim == claim]) for claim in claims)
+    return "\n".join(f"- {claim}: {_verdicts([one for one in found if one.claim == claim])}" for claim in claims)
 
 
 def merged(found: Sequence[Finding]) -> str:
@@ -98,25 +96,19 @@ def merged(found: Sequence[Finding]) -> str:
     return "; ".join(f"{verdict} ({', '.join(one.where for one in found if one.verdict == verdict)})" for verdict in there)
 
 
-def _sentence(claim: str, found: Sequence[Finding]) -> str:
+def _verdicts(found: Sequence[Finding]) -> str:
     titles = list(dict.fromkeys(one.encoder for one in found))
-    of = {title: [one for one in found if one.encoder == title] for title in titles}
-    by = {title: max((one.verdict for one in own), key=(HOLDS, UNDECIDED, FAILS).index) for title, own in of.items()}
-    holding = [title for title in titles if by[title] == HOLDS]
-    rest = []
-    for verdict, words in ((FAILS, "not"), (UNDECIDED, "undecided")):
-        names = [_by(title, [one for one in of[title] if one.verdict == verdict]) for title in titles if by[title] == verdict]
-        rest += [f"{words}: {', '.join(names)}"] if names else []
-    aside = f" ({'; '.join(rest)})" if rest else ""
-    return f"On {_count(holding, titles)} {claim}{aside}."
+    said = []
+    for verdict in VERDICTS:
+        where = [_where(title, found, verdict) for title in titles]
+        if named := [words for words in where if words]:
+            everywhere = named == titles and len(titles) > 1
+            said.append(f"**{verdict}** on {f'all {len(titles)} encoders' if everywhere else ', '.join(named)}")
+    return "; ".join(said)
 
 
-def _by(title: str, found: Sequence[Finding]) -> str:
-    methods = " and ".join(one.where for one in found if one.where)
-    return f"{title} by {methods}" if methods else title
-
-
-def _count(holding: Sequence[str], titles: Sequence[str]) -> str:
-    if len(titles) == 1:
-        return "the encoder" if holding else "no encoder"
-    return f"all {len(titles)} encoders" if len(holding) == len(titles) else f"{len(holding) or 'none'} of {len(titles)} encoders"
+def _where(title: str, found: Sequence[Finding], verdict: str) -> str:
+    """The encoder where a verdict is of all its methods, with the methods where it is of some, nothing where it is of none."""
+    own = [one for one in found if one.encoder == title]
+    those = [one.where for one in own if one.verdict == verdict]
+    return "" if not those else title if len(those) == len(own) else f"{title} ({', '.join(those)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import torch
 
 from cocoa_pl.config import StudyConfig, to_yaml
 from cocoa_pl.files import write_bytes, write_json
+from cocoa_pl.study.findings import findings, summary_words
 from cocoa_pl.study.latex import latex
 from cocoa_pl.study.plots import plots, rendered
 from cocoa_pl.study.results import Results
@@ -21,6 +23,7 @@ from cocoa_pl.study.views_page import views_html
 from cocoa_pl.study.views_pdf import views_pdf
 from cocoa_pl.study.views_tables import views_csv, views_markdown
 
+_RECORD = "study.json"
 _VERSIONS = ("cocoa_pl", "torch", "torchvision", "pytorch-lightning", "lightly", "numpy", "scipy", "matplotlib")
 
 
@@ -37,45 +40,67 @@ class Folder:
 
     def __init__(self, path: Path, name: str, config: StudyConfig, *, class_names: Sequence[str], notes: list[str]) -> None:
         self.path, self.name, self.config, self.class_names, self._notes = path, name, config, class_names, notes
+        self._written, self._earlier = set[str](), _files_of(path / _RECORD)
 
     def note(self, sentence: str) -> None:
         """Tell readers something more."""
         self._notes.append(sentence)
 
     def write(self, results: Results, views: Sequence[ViewsStudy]) -> None:
-        """Everything: README.md, tables, pictures, options and versions.
+        """What can be written in no time: README.md, tables, options and versions.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        texts = {"README.md": self._page(results, views), "study.yaml": to_yaml(self.config)}
+        self._write_texts(results, views, pictures=None)
+
+    def draw(self, results: Results, views: Sequence[ViewsStudy]) -> None:
+        """Curves and other pictures, the pages of the augmentation study, and README.md once more, which shows them; last of all, as
+        drawing takes a while. Files of an earlier study in this folder that this one does not have are removed.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        figures = plots(results)
+        for stem, figure in figures.items():
+            self._write(f"{stem}.png", rendered(figure, "png"))
+            self._write(f"{stem}.svg", rendered(figure, "svg"))
+        if views:
+            self._write("views.html", views_html(views).encode())
+            self._write("views.pdf", views_pdf(views))
+        self._write_texts(results, views, pictures=tuple(figures))
+        for name in self._earlier - self._written:
+            (self.path / name).unlink(missing_ok=True)
+
+    def _write_texts(self, results: Results, views: Sequence[ViewsStudy], *, pictures: Sequence[str] | None) -> None:
+        texts = {"README.md": self._page(results, views, pictures), "study.yaml": to_yaml(self.config)}
         if results.grid:
             texts |= {"grid.csv": grid_csv(results), "differences.csv": differences_csv(results)}
         if results.factors:
             texts["factors.csv"] = factors_csv(results)
-        texts |= latex(results)
         if views:
-            texts |= {"views.html": views_html(views), "views.csv": _joined([views_csv(one) for one in views])}
-            write_bytes(self.path / "views.pdf", views_pdf(views))
+            texts["views.csv"] = _joined([views_csv(one) for one in views])
+        texts |= latex(results)
         for file, text in texts.items():
-            write_bytes(self.path / file, text.encode())
-        for stem, figure in plots(results).items():
-            write_bytes(self.path / f"{stem}.png", rendered(figure, "png"))
-            write_bytes(self.path / f"{stem}.svg", rendered(figure, "svg"))
-        write_json(self.path / "study.json", self._record(results))
+            self._write(file, text.encode())
+        write_json(self.path / _RECORD, self._record(results))
 
     def tell(self, results: Results) -> None:
         """Say on the terminal what was found, and where the rest is."""
-        print(markdown(results, title=f"Study {self.name}", facts=[]).split("\n## ")[0].strip())
+        print(summary_words(findings(results)))
         print(f"\n{self.path}: README.md tells what was found; tables in .csv and .tex, pictures in .png and .svg", flush=True)
 
-    def _page(self, results: Results, views: Sequence[ViewsStudy]) -> str:
+    def _write(self, name: str, content: bytes) -> None:
+        write_bytes(self.path / name, content)
+        self._written.add(name)
+
+    def _page(self, results: Results, views: Sequence[ViewsStudy], pictures: Sequence[str] | None) -> str:
         page = markdown(results, title=f"Study {self.name}: are the features of the corpus found?", facts=self._facts(results))
-        shown = "".join(f"\n\n![{stem.replace('_', ' ')}]({stem}.png)" for stem in plots(results))
+        shown = "".join(f"\n\n![{stem.replace('_', ' ')}]({stem}.png)" for stem in pictures or ())
         told = "".join(f"\n\n{views_markdown(one)}" for one in views)
-        found = "\n\n## The augmentation study\n\nAll pictures: [views.html](views.html) and [views.pdf](views.pdf)." if views else ""
-        pictures = f"\n\n## Pictures{shown}" if shown else ""
-        return f"{page.rstrip()}{pictures}{found}{told}\n"
+        drawn = "" if pictures is None else "\n\nAll pictures: [views.html](views.html) and [views.pdf](views.pdf)."
+        parts = [page.rstrip(), f"\n\n## Pictures{shown}" if shown else "", f"\n\n## The augmentation study{drawn}{told}" if views else ""]
+        return "".join(parts) + "\n"
 
     def _facts(self, results: Results) -> list[str]:
         config, study, explain = self.config, self.config.study, self.config.explain
@@ -103,9 +128,19 @@ class Folder:
             "encoders": {facts.title: {**facts.about, "head_accuracy": facts.head_accuracy} for facts in results.encoders},
             "costs": {title: vars(cost) for title, cost in results.costs.items()},
             "notes": self._notes,
+            "files": sorted(self._written),
             "versions": {name: _version(name) for name in _VERSIONS} | {"python": sys.version.split()[0]},
             "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
         }
+
+
+def _files_of(record: Path) -> set[str]:
+    """Names of the files that an earlier study wrote into the folder: those that this one does not write would tell of something else."""
+    try:
+        files = json.loads(record.read_bytes())["files"]
+        return {name for name in files if isinstance(name, str) and Path(name).name == name}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
 
 
 def _version(name: str) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from cocoa_pl.build import AskedEncoder, EncoderOptions, build_attribution, build_splits, device_type, open_encoder
-from cocoa_pl.config import StudyConfig, load_as
+from cocoa_pl.build import AskedEncoder, EncoderOptions, build_attribution, build_splits, config_of_run, device_type, open_encoder
+from cocoa_pl.build.encoders import length_of
+from cocoa_pl.config import StudyConfig, load_as, to_dict
 from cocoa_pl.data.splits import Splits
-from cocoa_pl.errors import ConfigError
+from cocoa_pl.errors import CocoaError, ConfigError, DataError
 from cocoa_pl.explainer import load_removal
-from cocoa_pl.models.checkpoint import read_checkpoint
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.command import EncoderSpec, StudyRequest
@@ -22,6 +22,7 @@ from cocoa_pl.types import Attribution, Removal
 
 _LARGE = 64  # side in pixels above which RISE takes the paper's grid for photographs
 _LARGE_GRID = 7
+_SPLIT_BY_SEED = "image_folder"  # every other data set brings its own training and validation images
 _POOL = 100  # training images that a removal may draw from
 
 
@@ -51,38 +52,67 @@ def opened(request: StudyRequest) -> Opened:
         CocoaError: one cannot be used.
     """
     stored = {spec.title: _stored(spec) for spec in request.encoders}
-    first = next((record for record in stored.values() if record is not None), None)
-    asked = {text.partition("=")[0] for text in request.overrides}
-    names_data = "data" in request.layer or any(name.startswith("data.") for name in asked)
-    if first is None and not names_data:
-        raise ConfigError(
-            "data.name: which pictures? encoders of another origin come without any; for instance data.name=image_folder data.root=DIR"
-        )
-    base = {} if first is None else {"data": first["data"], "run": {"seed": first["run"]["seed"]}, "augment": first["augment"]}
+    given = {text.partition("=")[0] for text in request.overrides} | set(_names(request.layer))
+    _check_asked(request, stored, given)
+    base = _base(request, stored)
     config = load_as(StudyConfig, base, request.layer, overrides=request.overrides)
-    foreign = EncoderOptions(None, request.trust_pickle, request.image_size, request.mean, request.std)
     encoders, notes = dict[str, AskedEncoder](), list[str]()
     for spec in request.encoders:
-        encoders[spec.title] = _open(spec, stored[spec.title], request, foreign)
+        encoders[spec.title] = _open(spec, stored[spec.title], request)
         notes += [f"{spec.title}: {note}" for note in encoders[spec.title].notes]
         notes += _trained_elsewhere(spec.title, stored[spec.title], config)
     side = next(iter(encoders.values())).image_size
-    given = (
-        asked
-        | {f"data.{name}" for name in request.layer.get("data", {})}
-        | {f"explain.{name}" for name in request.layer.get("explain", {})}
-    )
-    more = [f"data.image_size={side}"] if first is None and "data.image_size" not in given else []
+    more = [f"data.image_size={side}"] if "data" not in base and "data.image_size" not in given else []
     splits = build_splits(load_as(StudyConfig, base, request.layer, overrides=[*request.overrides, *more]))
     if splits.image_size > _LARGE and "explain.grid_size" not in given:
         more.append(f"explain.grid_size={_LARGE_GRID}")
         notes.append(f"RISE has {_LARGE_GRID} cells a side because pictures are {splits.image_size} px; explain.grid_size says otherwise.")
-    notes += [
-        f"{title}: sees pictures of {splits.image_size} px, and was made for {encoder.image_size}."
-        for title, encoder in encoders.items() if encoder.image_size != splits.image_size
-    ]  # fmt: skip
     config = load_as(StudyConfig, base, request.layer, overrides=[*request.overrides, *more])
-    return Opened(config, splits, encoders, torch.device(device_type(config)), tuple(notes))
+    device = torch.device(device_type(config))
+    if config.trainer.accelerator == "gpu" and device.type == "cpu":
+        raise ConfigError("trainer.accelerator=gpu: torch finds no GPU here; must be auto or cpu")
+    for title, encoder in encoders.items():
+        notes += _fits(title, encoder, device, image_size=splits.image_size)
+    return Opened(config, splits, encoders, device, tuple(notes))
+
+
+def _check_asked(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] | None], given: set[str]) -> None:
+    """See that somebody says which pictures, and that what is said of encoders of another origin is about one.
+
+    Raises:
+        ConfigError: it is not so.
+    """
+    if "data.name" not in given and not any(stored.values()):
+        raise ConfigError(
+            "data.name: which pictures? encoders of another origin come without any; for instance data.name=image_folder data.root=DIR"
+        )
+    wishes = {"--image-size": request.image_size, "--mean": request.mean, "--std": request.std}
+    if all(stored.values()) and (idle := [name for name, value in wishes.items() if value is not None]):
+        raise ConfigError(f"{idle[0]}: is of encoders of another origin; a checkpoint of train.py knows its own")
+
+
+def _base(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Seed and data of the first run of train.py; no data where the request names another data set."""
+    first = next(filter(None, stored.values()), None)
+    if first is None:
+        return {}
+    seed = {"run": {"seed": first["run"]["seed"]}}
+    base = {**seed, "data": first["data"]}
+    return base if load_as(StudyConfig, base, request.layer, overrides=request.overrides).data.name == first["data"]["name"] else seed
+
+
+def _fits(title: str, encoder: AskedEncoder, device: torch.device, *, image_size: int) -> list[str]:
+    """See that an encoder takes the pictures; a note where it was made for others.
+
+    Raises:
+        DataError: it does not.
+    """
+    try:
+        length_of(encoder.on(device), image_size=image_size)
+    except DataError as error:
+        raise DataError(f"{title}: {str(error).replace('--image-size', 'data.image_size')}") from error
+    same = encoder.image_size == image_size
+    return [] if same else [f"{title}: sees pictures of {image_size} px, and was made for {encoder.image_size}."]
 
 
 def plan_of(config: StudyConfig, splits: Splits, *, num_classes: int) -> Plan:
@@ -116,25 +146,40 @@ def _stored(spec: EncoderSpec) -> Mapping[str, Any] | None:
     """The options of a run of train.py; None of an encoder of another origin."""
     if spec.checkpoint is None or spec.kind is not None or not is_ours(spec.checkpoint):
         return None
-    options: Mapping[str, Any] = read_checkpoint(spec.checkpoint)["cocoa_pl"]["config"]
-    return options
+    return to_dict(config_of_run(spec.checkpoint, ()))
 
 
-def _open(spec: EncoderSpec, stored: Mapping[str, Any] | None, request: StudyRequest, foreign: EncoderOptions) -> AskedEncoder:
+def _names(layer: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """Dotted names of all options in nested mappings."""
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _open(spec: EncoderSpec, stored: Mapping[str, Any] | None, request: StudyRequest) -> AskedEncoder:
     """One encoder, with its own model and the study's explanations."""
     own = {} if stored is None else {"model": stored["model"], "data": stored["data"], "run": {"seed": stored["run"]["seed"]}}
     layer = {name: section for name, section in request.layer.items() if stored is None or name not in ("model", "data", "run")}
-    overrides = [text for text in request.overrides if stored is None or not text.startswith(("model.", "data.", "run."))]
+    overrides = [text for text in request.overrides if stored is None or not text.startswith(("data.", "run."))]
     config = load_as(StudyConfig, own, layer, overrides=overrides)
     if stored is not None:
-        return open_encoder(spec.checkpoint, config, EncoderOptions(None, foreign.trust_pickle))
-    options = EncoderOptions(spec.kind, foreign.trust_pickle, foreign.image_size, foreign.mean, foreign.std)
-    return open_encoder(spec.checkpoint, config, options)
+        return open_encoder(spec.checkpoint, config, EncoderOptions(None, request.trust_pickle))
+    options = EncoderOptions(spec.kind, request.trust_pickle, request.image_size, request.mean, request.std)
+    try:
+        return open_encoder(spec.checkpoint, config, options)
+    except CocoaError as error:  # in the words of explain.py, where the two have options of their own
+        said = str(error).removeprefix("--encoder ").replace("give --ckpt", f"write {spec.kind}@CHECKPOINT")
+        raise type(error)(f"study.encoders: {said}") from error
 
 
 def _trained_elsewhere(title: str, stored: Mapping[str, Any] | None, config: StudyConfig) -> list[str]:
     """A note where a run was trained on other data, of which some may be among the explicands."""
     if stored is None:
         return []
-    same = stored["data"]["name"] == config.data.name and (stored["run"]["seed"] == config.run.seed or config.data.name == "fashion_mnist")
+    data, own = to_dict(config)["data"], stored["data"]
+    same = own["name"] == data["name"]
+    if data["name"] == _SPLIT_BY_SEED:
+        same = stored["run"]["seed"] == config.run.seed and all(own[name] == data[name] for name in ("name", "root", "val_fraction"))
     return [] if same else [f"{title}: was trained on other data or another split; explicands may be among its training images."]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +19,7 @@ from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.cells import Cells
 from cocoa_pl.study.command import StudyRequest
 from cocoa_pl.study.drawing import Draw, classes_of, draw
-from cocoa_pl.study.factors import cascaded, sensitivity
+from cocoa_pl.study.factors import cascaded, level_sizes, sensitivity
 from cocoa_pl.study.folder import Folder
 from cocoa_pl.study.grid import Seed, collect
 from cocoa_pl.study.opening import Opened, opened, plan_of
@@ -48,6 +50,15 @@ class _Study:
     draws: tuple[Draw, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A block of explicands: rows of the draw, its cell, and how many images are encoded for it."""
+
+    rows: Tensor
+    key: list[object]
+    forwards: int
+
+
 def study(request: StudyRequest) -> Results:
     """Do it, and write everything into one folder.
 
@@ -60,6 +71,8 @@ def study(request: StudyRequest) -> Results:
     labels, names = classes_of(given.splits.val, config.study.classes)
     plan = plan_of(config, given.splits, num_classes=len(labels))
     draws = tuple(_draw(given, plan, labels, seed) for seed in config.study.seeds)
+    if "sensitivity" in config.study.parts:
+        level_sizes(config, given.splits, plan, labels)  # too few pictures are better known now than after the grid
     whole = _Study(given, plan, labels, names, draws)
     path = require_folder(request.out or _default_folder(request, given))
     folder = Folder(path, request.name, config, class_names=names, notes=list(given.notes))
@@ -70,21 +83,23 @@ def study(request: StudyRequest) -> Results:
             folder.note(f"{title}: what its output depends on is not known, so none of its results are kept for another time.")
         _study_one(whole, subject, results, views, folder)
         folder.write(results, views)
+    folder.draw(results, views)
     folder.tell(results)
     return results
 
 
 def _default_folder(request: StudyRequest, given: Opened) -> Path:
-    return Path(given.config.run.root) / f"study-{request.name}"
+    name = re.sub(r"[^\w.+-]+", "_", request.name)  # of an encoder: it may have slashes
+    return Path(given.config.run.root) / f"study-{name}"
 
 
 def _study_one(whole: _Study, subject: Subject, results: Results, views: list[ViewsStudy], folder: Folder) -> None:
     """All parts that are asked for, of one encoder."""
     config, plan = whole.given.config, whole.plan
-    try:
-        subject.network  # noqa: B018  # asked for, to see whether there is one
-    except ConfigError:
+    weighs = _has_weights(subject)
+    if not weighs:
         plan = replace(plan, randomised=False)
+    if not weighs and (config.study.randomised or "sanity" in config.study.parts):
         folder.note(f"{subject.title}: is a plain function without weights to redraw; the randomised network and the cascade are left out.")
     needs = config.study.parts != ["grid"] or {*_NEED_HEAD} & {*plan.measures}
     head = subject.head(num_bank=config.study.num_bank) if needs else None
@@ -95,11 +110,19 @@ def _study_one(whole: _Study, subject: Subject, results: Results, views: list[Vi
     results.encoders = (*results.encoders, EncoderFacts(subject.title, dict(subject.asked.about), accuracy, reliability))
     if "sensitivity" in config.study.parts:
         results.factors += sensitivity(config, whole.given.splits, subject, plan, head, labels=whole.labels)
-    if "sanity" in config.study.parts and (plan.randomised or not config.study.randomised):
+    if "sanity" in config.study.parts and weighs:
         results.factors += cascaded(config, subject, plan, whole.draws, head)
     if "views" in config.study.parts:
         assert head is not None
         views.append(_views(whole, subject, head))
+
+
+def _has_weights(subject: Subject) -> bool:
+    """Whether there is something to redraw."""
+    try:
+        return next(subject.network.parameters(), None) is not None
+    except ConfigError:
+        return False
 
 
 def _draw(given: Opened, plan: Plan, labels: Tensor, seed: int) -> Draw:
@@ -116,14 +139,16 @@ def _grid(whole: _Study, subject: Subject, head: LinearHead | None, results: Res
     height, width = whole.given.splits.val.load([0]).shape[-2:]
     seeds = [Seed(subject, plan, drawn, head) for drawn in whole.draws]
     total, alone = forwards(plan, height, width), forwards_alone(plan, height, width)
-    print(f"{subject.title}: {total:,} images through the encoder; {alone:,} if each cell were computed on its own", flush=True)
+    parts = [[_Part(rows, seed.key(rows), plan.forwards_of_maps(len(rows), height, width)) for rows in seed.blocks()] for seed in seeds]
+    left = [[part for part in own if not subject.cells.has(part.key)] for own in parts]
+    to_do = sum(sum(part.forwards for part in own) + plan.forwards_of_references() for own in left if own)
+    known = f", {total - to_do:,} of them known from before" if to_do < total else ""
+    print(f"{subject.title}: {total:,} images through the encoder{known}; {alone:,} if each cell were computed on its own", flush=True)
     made = []
-    config = whole.given.config
-    with tqdm(
-        total=total, unit="image", desc=f"{subject.title}, grid", unit_scale=True, leave=False, disable=not config.trainer.progress_bar
-    ) as bar:
-        for seed in seeds:
-            made.append(list(_blocks(seed, bar, height, width)))
+    hidden = not whole.given.config.trainer.progress_bar
+    with tqdm(total=to_do, unit="image", desc=f"{subject.title}, grid", unit_scale=True, leave=False, disable=hidden) as bar:
+        for seed, own, missing in zip(seeds, parts, left, strict=True):
+            made.append(list(_blocks(seed, own, missing, bar)))
             seed.release()
     results.grid |= collect(subject.title, seeds, made)
     every = [block for blocks in made for block in blocks]
@@ -132,11 +157,12 @@ def _grid(whole: _Study, subject: Subject, head: LinearHead | None, results: Res
     return float(torch.stack([block["reliability"] for block in every]).float().mean())
 
 
-def _blocks(seed: Seed, bar: tqdm, height: int, width: int) -> Iterator[dict[str, Tensor]]:  # type: ignore[type-arg]
-    for number, rows in enumerate(seed.blocks()):
-        yield seed.subject.cells.of(seed.key(rows), lambda rows=rows: seed.compute(rows))  # type: ignore[misc]
-        references = 0 if number else seed.plan.forwards_of_references()
-        bar.update(seed.plan.forwards_of_maps(len(rows), height, width) + references)
+def _blocks(seed: Seed, parts: Sequence[_Part], missing: Sequence[_Part], bar: tqdm) -> Iterator[dict[str, Tensor]]:
+    """The blocks of a seed; the bar counts those that are missing, the first one with corpora and foils."""
+    for part in parts:
+        yield seed.subject.cells.of(part.key, partial(seed.compute, part.rows))
+        if part in missing:
+            bar.update(part.forwards + (seed.plan.forwards_of_references() if part is missing[0] else 0))
 
 
 def _views(whole: _Study, subject: Subject, head: LinearHead) -> ViewsStudy:

@@ -10,13 +10,12 @@ from importlib.resources import files
 from string import Template
 
 import numpy as np
-from torch import Tensor
 
 from cocoa_pl.report.figures import to_bytes
-from cocoa_pl.report.page.markup import UNKNOWN, number, table, text
+from cocoa_pl.report.page.markup import number, table, text
 from cocoa_pl.report.page.tiles import colour_stops, levels, map_file, picture_files, side_for
 from cocoa_pl.study.views import ViewsStudy
-from cocoa_pl.study.views_tables import facts, short_lines, view_words
+from cocoa_pl.study.views_tables import facts, fixed, short_lines, view_words
 from cocoa_pl.study.writing import words_of
 from cocoa_pl.viz import robust_scale
 
@@ -137,11 +136,6 @@ def shown_of(study: ViewsStudy, label: int, max_pictures: int) -> str:
     """How many of a class' pictures are shown; empty where all are."""
     total, here = int((study.labels == label).sum()), len(shown(study, label, max_pictures))
     return f"{here} of {total} pictures" if here < total else ""
-
-
-def fixed(value: Tensor) -> str:
-    """A number with two decimals; a dash where it is not known."""
-    return f"{float(value):.2f}".replace("-", "\u2212") if bool(value.isfinite()) else UNKNOWN
 
 
 def _sections(studies: Sequence[ViewsStudy]) -> Iterator[tuple[ViewsStudy, int]]:

@@ -15,9 +15,9 @@ from matplotlib.backends.backend_pdf import PdfPages
 
 from cocoa_pl.report.figures import to_bytes
 from cocoa_pl.study.views import ViewsStudy
-from cocoa_pl.study.views_page import CHANGED, LEAD, LESS, MORE, READING, check, fixed, scales, shown, shown_of
+from cocoa_pl.study.views_page import CHANGED, LEAD, LESS, MORE, READING, check, scales, shown, shown_of
 from cocoa_pl.study.views_paper import GAP, HEIGHT, LINE, MARGIN, SMALL, WIDTH, Paper
-from cocoa_pl.study.views_tables import Line, facts, short_lines, view_words
+from cocoa_pl.study.views_tables import Line, facts, fixed, short_lines, view_words
 from cocoa_pl.study.writing import words_of
 from cocoa_pl.viz import overlay, signed_colours
 from cocoa_pl.viz.page import INK, MUTED, RULE
@@ -77,14 +77,16 @@ def _numbers(studies: Sequence[ViewsStudy]) -> Paper:
     top = paper.paragraph(0.9, LEAD, size=11, room=room)
     top = paper.paragraph(top + 0.05, f"{READING} {CHANGED}", room=0.85 * room, colour=MUTED)
     lines = short_lines(studies)
-    free = HEIGHT - MARGIN - top - 0.6 - 0.15 * (len(studies) + 1)
+    same = len({facts(study) for study in studies}) == 1
+    asked = [facts(studies[0])] if same else [f"{study.title}: {facts(study)}" for study in studies]
+    free = HEIGHT - MARGIN - top - 0.6 - 0.15 * (len(asked) + 1)
     step = min(0.24, max(LINE, free / max(1, len(lines))))
     fits = lines[: int(free / step + 1e-6)]
     left_out = f" {len(lines) - len(fits)} lines have no room here." if len(fits) < len(lines) else ""
     _table(paper, fits, top + 0.3, step=step, views=studies[0].views[1:])
     foot = top + 0.3 + step * (len(fits) + 0.5) + 0.2
     note = f"Means over the pictures, \u00b1 half the width of a 95 % interval (Student's); drift of maps is 1 \u2212 agreement.{left_out}"
-    for k, words in enumerate([note, *(f"{study.title}: {facts(study)}" for study in studies)]):
+    for k, words in enumerate([note, *asked]):
         paper.write((MARGIN, foot + 0.15 * k), words, size=7.5, room=room, colour=MUTED)
     return paper
 

@@ -79,6 +79,17 @@ def view_words(view: str) -> str:
     return "rotate 90\u00b0" if view == "rotate90" else view.replace("_", " + ")
 
 
+def fixed(value: Tensor | float) -> str:
+    """A number with two decimals; a dash where it is not known.
+
+    Example:
+        >>> fixed(0.5), fixed(-0.001), fixed(-0.25), fixed(math.nan)
+        ('0.50', '0.00', '−0.25', '–')
+    """
+    rounded = round(float(value), 2) + 0.0  # without the sign of what is rounded to nothing
+    return f"{rounded:.2f}".replace("-", "\u2212") if math.isfinite(rounded) else "\u2013"
+
+
 def facts(study: ViewsStudy) -> str:
     """What was asked, in two sentences."""
     num = f"{len(study.ids)} picture{'s' * (len(study.ids) != 1)}"
@@ -170,7 +181,7 @@ def _mean(values: Tensor) -> str:
     interval = t_interval(values)
     if interval.num == 0:
         return UNKNOWN
-    mean = f"{interval.mean:.2f}".replace("-", "\u2212")
+    mean = fixed(interval.mean)
     return mean if interval.num < 2 else f"{mean} \u00b1 {interval.high - interval.mean:.2f}"
 
 

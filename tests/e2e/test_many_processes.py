@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +13,17 @@ import torch
 
 from cocoa_pl.config import Config, to_yaml
 from cocoa_pl.runs import train
+from tests.programs import Program
 
 ROOT = Path(__file__).parents[2]
 _SHORT = (
-    "trainer.epochs=4", "trainer.precision=64", "trainer.sync_batchnorm=true", "data.num_train=64", "data.batch_size=8",
+    "trainer.epochs=3", "trainer.precision=64", "trainer.sync_batchnorm=true", "data.num_train=64", "data.batch_size=8",
     "explain.attributions=[gradient]", "explain.views=[original]", "explain.num_pairs=0", "run.logger=csv",
 )  # fmt: skip
 
 
-def _start(*arguments: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, str(ROOT / "train.py"), *arguments], stderr=subprocess.PIPE, text=True, env=environment)
+def _start(*arguments: str) -> Program:
+    return Program(str(ROOT / "train.py"), arguments)
 
 
 def _children(pid: int) -> list[int]:
@@ -37,11 +35,11 @@ def _is_there(pid: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def _wait_for(file: Path, *, of: subprocess.Popen[str], seconds: float) -> None:
+def _wait_for(file: Path, *, of: Program, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not file.exists():
         assert time.monotonic() < end, f"{file} is not there in time"
-        assert of.poll() is None, of.communicate()[1]
+        assert of.runs, of.done().stderr
         time.sleep(0.05)
 
 
@@ -56,17 +54,17 @@ def test_a_killed_process_ends_the_run_and_resuming_gives_the_weights_of_no_kill
     _wait_for(folder / "last.ckpt", of=main, seconds=120)
     (child,) = _children(main.pid)
     os.kill(child, signal.SIGKILL)
-    said, code = main.communicate(timeout=60)[1], main.returncode
-    assert code in (1, 2), said
+    ended = main.done(seconds=60)
+    said = ended.stderr
+    assert ended.returncode in (1, 2), said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said
     assert errors[0].endswith(f"to go on: python train.py --resume {folder}"), said
     assert "Traceback" not in said
     assert not _is_there(child)
 
-    again = _start("--resume", str(folder))
-    assert again.communicate(timeout=120) is not None
-    assert again.returncode == 0
+    again = _start("--resume", str(folder)).done(seconds=120)
+    assert again.returncode == 0, again.stderr
     train(smoke_config(tmp_path / "undisturbed", *_SHORT))
     resumed, undisturbed = (
         torch.load(path / "last.ckpt", weights_only=True)["state_dict"] for path in (folder, tmp_path / "undisturbed/smoke")

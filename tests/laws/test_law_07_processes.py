@@ -14,6 +14,7 @@ import pytest
 
 from cocoa_pl.config import Config, to_yaml
 from cocoa_pl.runs import train
+from tests.programs import Done, Program
 
 ROOT = Path(__file__).parents[2]
 Logged = Callable[[Path], dict[tuple[int, str], float]]
@@ -34,23 +35,38 @@ def _tiny(make: Callable[..., Config], root: Path, *overrides: str) -> Config:
 
 
 def _command(folder: Path, config: Config, *overrides: str) -> list[str]:
-    (folder / "config.yaml").write_text(to_yaml(config))
-    return [str(ROOT / "train.py"), "--config", str(folder / "config.yaml"), "trainer.strategy=ddp", *overrides]
+    file = folder / "config.yaml"
+    if not file.exists():  # a process may be reading it already
+        file.write_text(to_yaml(config))
+    return [str(ROOT / "train.py"), "--config", str(file), "trainer.strategy=ddp", *overrides]
 
 
-def _under_slurm(folder: Path, config: Config, rank: int) -> tuple[list[str], dict[str, str]]:
+def _under_slurm(folder: Path, config: Config, rank: int) -> Callable[[], Done]:
     """A process of two on one node, as srun would start it."""
     variables = {"NTASKS": "2", "NTASKS_PER_NODE": "2", "PROCID": str(rank), "LOCALID": str(rank), "NODEID": "0", "JOB_ID": "7"}
     variables |= {"JOB_NAME": "law", "JOB_NODELIST": "localhost", "NODELIST": "localhost"}
     own = {f"SLURM_{name}": value for name, value in variables.items()} | {"MASTER_ADDR": "127.0.0.1"}
-    return [sys.executable, *_command(folder, config, "trainer.devices=2")], own
+    script, *words = _command(folder, config, "trainer.devices=2")
+    return Program(script, words, env=_environment(folder) | own).done
 
 
-def _of_two_nodes(folder: Path, config: Config, rank: int) -> tuple[list[str], dict[str, str]]:
+def _of_two_nodes(folder: Path, config: Config, rank: int) -> Callable[[], Done]:
     """A node of two with one process each, as torchrun starts it."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}", "--nproc-per-node=1"]
     launcher += ["--master-addr=127.0.0.1", f"--master-port={_port_of(folder)}"]
-    return [*launcher, *_command(folder, config, "trainer.num_nodes=2", "trainer.devices=1")], {}
+    command = [*launcher, *_command(folder, config, "trainer.num_nodes=2", "trainer.devices=1")]
+    process = subprocess.Popen(command, env=_environment(folder), stderr=subprocess.PIPE, text=True)
+
+    def done() -> Done:
+        stderr = process.communicate(timeout=300)[1]
+        return Done(process.returncode, "", stderr)
+
+    return done
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    base = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    return base | {"OMP_NUM_THREADS": "1", "MASTER_PORT": str(_port_of(folder))}
 
 
 def _port_of(folder: Path) -> int:
@@ -68,15 +84,12 @@ def _port_of(folder: Path) -> int:
 )  # fmt: skip
 def test_whole_runs(
     tmp_path: Path, smoke_config: Callable[..., Config], logged: Logged, few: tuple[str, ...],
-    start: Callable[[Path, Config, int], tuple[list[str], dict[str, str]]],
+    start: Callable[[Path, Config, int], Callable[[], Done]],
 ) -> None:  # fmt: skip
     config = _tiny(smoke_config, tmp_path / "two", *few)
     started = [start(tmp_path, config, rank) for rank in range(2)]
-    base = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")} | {"OMP_NUM_THREADS": "1"}
-    base |= {"MASTER_PORT": str(_port_of(tmp_path))}
-    processes = [subprocess.Popen(command, env=base | own, stderr=subprocess.PIPE, text=True) for command, own in started]
-    ends = [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
-    assert [code for _, code in ends] == [0, 0], ends
+    ends = [done() for done in started]
+    assert [end.returncode for end in ends] == [0, 0], ends
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["smoke"], "only one process makes a folder"
     train(_tiny(smoke_config, tmp_path / "one", *few))
     _assert_same_curves(logged(tmp_path / "two/smoke"), logged(tmp_path / "one/smoke"))

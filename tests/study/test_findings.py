@@ -185,16 +185,16 @@ def test_methods_and_encoders_are_told_together() -> None:
     assert "| finding | A | B\\|1 |" in page
     assert all(rule in page for rule in rules())
     words = summary_words(found)
-    assert f"On none of 2 encoders {BEST} (same class) (not: B|1 by RISE; undecided: A by RISE)." in words
-    assert f"On the encoder {SMOOTH_IS_ZERO} (same class)." in words
-    assert f"On all 2 encoders {RANDOMISED_IS_ZERO} (same class)." in words
+    assert f"- {BEST} (same class): **holds** on A (integrated gradients); **does not hold** on B|1; **undecided** on A (RISE)" in words
+    assert f"- {SMOOTH_IS_ZERO} (same class): **holds** on A\n" in words
+    assert f"- {RANDOMISED_IS_ZERO} (same class): **holds** on all 2 encoders\n" in words
 
 
-def test_one_method_that_fails_is_enough_for_an_encoder() -> None:
+def test_methods_that_differ_are_told_apart() -> None:
     found = [
         Finding("it rains", "A", "RISE", HOLDS, ""),
         Finding("it rains", "A", "IG", FAILS, ""),
         Finding("it rains", "A", "SHAP", UNDECIDED, ""),
     ]
     assert merged(found) == "holds (RISE); does not hold (IG); undecided (SHAP)"
-    assert summary_words(found) == "On no encoder it rains (not: A by IG)."
+    assert summary_words(found) == "- it rains: **holds** on A (RISE); **does not hold** on A (IG); **undecided** on A (SHAP)"
