@@ -93,7 +93,7 @@ def main() -> None:
     """Print the table."""
     args = parse(__doc__, of_runs=True)
     splits, early, late = _smoke() if args.smoke else _of_checkpoints(*args.runs)
-    masks, sizes, cases = ((16,), ((10, 40),), 16) if args.smoke else (_MASKS, _SIZES, _CASES)
+    masks, sizes, cases = ((16,), ((4, 20),), _EXPLICANDS) if args.smoke else (_MASKS, _SIZES, _CASES)
     print(f"{machine()}; {cases} cases of one encoder, {min(cases, _OF_EPOCHS)} of two epochs\n")
     methods = {"integrated_gradients": IntegratedGradients(num_steps=8)} | {f"rise{num}": Rise(num_masks=num, grid_size=4) for num in masks}
     rows = judge(splits, _encoded(early, splits), _encoded(late, splits), methods, sizes=sizes, pairs=cases // _EXPLICANDS)
@@ -193,7 +193,7 @@ def _of_checkpoints(early: Path, late: Path) -> tuple[Splits, FrozenEncoder, Fro
 
 
 def _smoke() -> tuple[Splits, FrozenEncoder, FrozenEncoder]:
-    return scenes_splits(num_train=400, num_val=40), encoder("small_resnet", size=32), encoder("resnet18", size=32)
+    return scenes_splits(num_train=200, num_val=40), encoder("resnet18", size=32), encoder("small_resnet", size=32)
 
 
 def _encoded(encoder: FrozenEncoder, splits: Splits) -> Encoded:

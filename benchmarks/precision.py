@@ -33,7 +33,7 @@ def main() -> None:
         name, images, foil = of_run(run, num=1 if args.smoke else 8, num_foil=200)
         make = partial(load_encoder, run, device=device())
         rows += compare(f"SimCLR, {name}", lambda precision, make=make: make(precision=precision), images, foil, smoke=args.smoke)  # type: ignore[misc]
-    images, foil = (each[:2] if args.smoke else each for each in photographs(1))
+    images, foil = (each[:2] for each in photographs(1, size=64)) if args.smoke else photographs(1)
     rows += compare("EfficientNet-Lite0, ImageNet", lambda p: imagenet_encoder(precision=p), images, foil, smoke=args.smoke)
     table(["encoder", "px", "method", "correlation, least", "correlation, mean", "time bf16 / fp32"], rows)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -58,11 +60,12 @@ class Program:
     """
 
     def __init__(self, name: str, argv: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-        self._told = tempfile.TemporaryDirectory()
-        self._files = [Path(self._told.name, each) for each in ("stdout", "stderr")]
+        told = tempfile.mkdtemp()
+        self._files = [Path(told, each) for each in ("stdout", "stderr")]
         self._process = forked(_play, name, list(argv), str(cwd), None if env is None else dict(env), [str(file) for file in self._files])
         assert self._process.pid is not None
         self.pid = self._process.pid
+        self._end = weakref.finalize(self, _end, self._process, told)  # also where a test fails before
 
     @property
     def runs(self) -> bool:
@@ -81,14 +84,19 @@ class Program:
             AssertionError: it does not end in time; it is killed.
         """
         self._process.join(seconds)
-        if late := self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        late = self._process.is_alive()
         stdout, stderr = (file.read_text() if file.exists() else "" for file in self._files)
-        self._told.cleanup()
+        self._end()
         assert not late, f"not done after {seconds} s: {stderr[-2000:]}"
         assert self._process.exitcode is not None
         return Done(self._process.exitcode, stdout, stderr)
+
+
+def _end(process: ForkServerProcess, told: str) -> None:
+    if process.is_alive():
+        process.kill()
+        process.join()
+    shutil.rmtree(told, ignore_errors=True)
 
 
 def run(name: str, argv: Sequence[str], *, cwd: Path = ROOT, seconds: float = 300) -> Done:

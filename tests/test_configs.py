@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,9 +23,10 @@ from cocoa_pl.build import (
     build_splits,
     build_views,
 )
-from cocoa_pl.config import Config, load_config, read_yaml, to_dict
+from cocoa_pl.config import Config, StudyConfig, load_as, load_config, read_yaml, to_dict
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+STUDIES = sorted((Path(__file__).parents[1] / "configs" / "study").glob("*.yaml"))
 # data sets as small as they can be; everything else stays as the file has it
 SMALL = (
     "data.download=false", "data.num_train=null", "data.num_val=null", "data.batch_size=4", "data.num_workers=0",
@@ -109,6 +111,19 @@ def test_says_only_what_differs_from_the_defaults(path: Path) -> None:
 def test_begins_with_a_comment_and_is_named_like_its_file(path: Path) -> None:
     assert path.read_text().startswith("# ")
     assert load_config(read_yaml(path)).run.name == path.stem
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_studys_config_says_only_what_differs_and_names_runs_that_its_comments_make(path: Path) -> None:
+    layer = read_yaml(path)
+    config = load_as(StudyConfig, layer)
+    defaults = dict(leaves(to_dict(StudyConfig())))
+    assert [key for key, value in leaves(layer) if defaults[key] == value] == []
+    text = path.read_text()
+    assert text.startswith("# ")
+    named = [encoder.rpartition("=")[2] for encoder in config.study.encoders]
+    made = [f"checkpoints/{name}" for name in re.findall(r"run\.name=(\S+)", text)]
+    assert [name for name in named if name.startswith("checkpoints/") and name not in made] == []
 
 
 def test_builds_data_views_and_explain_set(small: Config) -> None:

@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -51,12 +52,12 @@ def load_as(schema: type[_Schema], *layers: Mapping[str, Any], overrides: Sequen
     Raises:
         ConfigError: as there.
     """
-    config = OmegaConf.structured(schema)
+    config, known = OmegaConf.structured(schema), set(_known(cast(type, schema)))
     for layer in layers:
         _check_layer(layer)
     for layer in (*layers, *map(_parse_override, overrides)):
         _check_keys(layer, schema)
-        for key, value in _leaves(layer, set(option_names(schema))):
+        for key, value in _leaves(layer, known):
             _check_literal(key, value)
             try:
                 OmegaConf.update(config, key, value, merge=False)
@@ -108,6 +109,11 @@ def option_names(section: type = Config, prefix: str = "") -> Iterator[str]:
             yield from option_names(cast(type, kind), f"{prefix}{item.name}.")
         else:
             yield prefix + item.name
+
+
+@cache
+def _known(schema: type) -> tuple[str, ...]:
+    return tuple(option_names(schema))
 
 
 def option_type(key: str, schema: type = Config) -> Any:
@@ -210,7 +216,7 @@ def _leaves(layer: Mapping[str, Any], known: set[str], prefix: str = "") -> Iter
 
 
 def _check_keys(layer: Mapping[str, Any], schema: type) -> None:
-    known = list(option_names(schema))
+    known = _known(schema)
     for key, value in _leaves(layer, set(known)):
         if key in known:
             continue

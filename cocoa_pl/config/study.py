@@ -70,7 +70,7 @@ class StudyOptions:
     blur_sigmas: list[float] = field(default_factory=lambda: [1.0, 2.0, 5.0, 10.0])
     """Strengths of the blur that are compared, in pixels."""
     cascade_per_class: int = 2
-    """Explicands of each class in the cascade, of the first seed."""
+    """Explicands of each class and seed in the cascade, of those of the grid."""
     views_per_class: int = 3
     """Validation images of each class in the augmentation study."""
 

@@ -7,6 +7,7 @@ Whoever changes one of them gets another cell; whoever repeats a study gets the 
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from cocoa_pl.data.source import Source
 from cocoa_pl.files import write_arrays
+from cocoa_pl.types import Removal
 
 _VERSION = 1  # of what a cell holds; a newer program does not read older cells
+_NUM_ENTRIES = slice(-12, -10)  # of a zip archive, where its end says how many entries it has
 _PICTURES = 256  # loaded at once
 
 
@@ -60,10 +63,19 @@ class Cells:
 def _read(path: Path) -> dict[str, Tensor] | None:
     """A cell's content; None where it is not there or damaged, as by a disk that was full."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):  # of a flag: encrypted, another method
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            found = {name: torch.from_numpy(file[name]) for name in file.files}
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):  # RuntimeError: flags say encrypted
         return None
+    return found if len(found) == int.from_bytes(content[_NUM_ENTRIES], "little") else None  # a reader of archives does not count
+
+
+def described(removal: Removal) -> str:
+    """A removal with its options, and with a hash of the pictures that it may draw from."""
+    pool = getattr(removal, "pool", None)
+    drawn = hashlib.sha256(pool.cpu().contiguous().numpy().tobytes()).hexdigest() if isinstance(pool, Tensor) else ""
+    return f"{removal!r}{f' of {drawn}' if drawn else ''}"
 
 
 def digest(source: Source, ids: Tensor) -> str:

@@ -13,7 +13,7 @@ from cocoa_pl.attributions.rise import Rise
 from cocoa_pl.config import StudyConfig
 from cocoa_pl.data.splits import Splits
 from cocoa_pl.errors import DataError
-from cocoa_pl.study.cells import digest
+from cocoa_pl.study.cells import described
 from cocoa_pl.study.drawing import Draw, draw
 from cocoa_pl.study.opening import removal_of
 from cocoa_pl.study.plan import Plan
@@ -41,6 +41,7 @@ class _Levels:
     names: tuple[str, ...]
     reference: str
     note: str = ""
+    removals: tuple[str, ...] = ()
 
 
 def sensitivity(
@@ -71,9 +72,9 @@ def sensitivity(
     if isinstance(rise, Rise):
         masks = _Levels(tuple(map(str, sorted({*study.mask_counts, rise.num_masks}))), str(rise.num_masks))
         parts.append(("num_masks", masks, lambda question: (question.masks(_ints(masks)), {})))
-    parts.append(("removal", _Levels(tuple(removals), config.explain.removal), partial(_removed, removals)))
+    parts.append(("removal", _of_removals(removals, config.explain.removal), partial(_removed, removals)))
     if config.explain.removal == "blur":
-        parts.append(("blur_sigma", _Levels(tuple(blurs), f"{_own_blur(plan.removal):g}"), partial(_removed, blurs)))
+        parts.append(("blur_sigma", _of_removals(blurs, f"{_own_blur(plan.removal):g}"), partial(_removed, blurs)))
     found = []
     with _bar(config, subject, "sensitivity", total=len(parts) * len(questions)) as bar:
         for name, levels, maps_of in parts:
@@ -106,6 +107,10 @@ def _lost(question: Question) -> dict[str, Tensor]:
 def _measured(question: Question, maps_of: MapsOf, levels: _Levels) -> dict[str, Tensor]:
     maps, removals = maps_of(question)
     return measured(question, maps, levels.reference, removals)
+
+
+def _of_removals(removals: dict[str, Removal], reference: str) -> _Levels:
+    return _Levels(tuple(removals), reference, removals=tuple(map(described, removals.values())))
 
 
 def _removed(removals: dict[str, Removal], question: Question) -> tuple[Maps, dict[str, Removal]]:
@@ -159,14 +164,12 @@ def _ints(levels: _Levels) -> list[int]:
 def _key(name: str, levels: _Levels, question: Question) -> list[object]:
     """Everything that decides a factor's numbers for one seed."""
     drawn, plan, subject = question.draw, question.plan, question.subject
-    train, val = subject.splits.train, subject.splits.val
-    pictures = [digest(train, ids) for ids in (drawn.corpora, drawn.foil, drawn.judge_corpora, drawn.judge_foil)]
     return [
-        name, levels.names, levels.reference, subject.fingerprint, drawn.seed, question.method, question.measures, plan.removal,
-        plan.curve_steps, plan.corpus_size, plan.foil_size, pictures, digest(val, drawn.explicands), drawn.own.tolist(),
+        name, levels.names, levels.removals, levels.reference, subject.fingerprint, drawn.seed, question.method, question.measures,
+        described(plan.removal), plan.curve_steps, plan.corpus_size, plan.foil_size, question.pictures, drawn.own.tolist(),
         None if question.head is None else float(question.head.weight.double().sum()),
     ]  # fmt: skip
 
 
-def _bar(config: StudyConfig, subject: Subject, what: str, *, total: int) -> tqdm:  # type: ignore[type-arg]
+def _bar(config: StudyConfig, subject: Subject, what: str, *, total: int) -> tqdm:
     return tqdm(total=total, desc=f"{subject.title}, {what}", leave=False, disable=not config.trainer.progress_bar)

@@ -7,8 +7,9 @@ Shape legend
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,10 +20,10 @@ from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.perturbation import perturbation_curves
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.asking import ANY, Known, Wanted, ask, judge, judges_of, parts_of, wanted
-from cocoa_pl.study.cells import digest
+from cocoa_pl.study.cells import described, digest
 from cocoa_pl.study.drawing import Draw
 from cocoa_pl.study.plan import REPLACED, Plan
-from cocoa_pl.study.results import CONTROL, RANDOMISED, Areas, Cell
+from cocoa_pl.study.results import CONTROL, RANDOMISED
 from cocoa_pl.study.subject import LinearHead, Subject
 from cocoa_pl.types import Attribution, Scorer
 
@@ -55,6 +56,35 @@ def encoded(subject: Subject, draw: Draw, parts: set[str], *, judging: bool = Fa
     )
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Some explicands of a seed: their rows in the draw, images (n, 3, H, W) in [0, 1], and what they meet."""
+
+    rows: Tensor
+    images: Tensor
+    known: Known
+    corpus_of: Mapping[str, Tensor]
+
+
+MapsOf = Callable[[_Block], tuple[dict[Row, Tensor], Tensor]]
+"""What gives the maps of a block, and the reliability of RISE's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a block, computed and kept by itself.
+
+    Attributes:
+        key: everything that decides its numbers.
+        compute: ``insertion`` and ``deletion`` (P, K, n), sums of curves over the explicands (P, K, T + 1), cost.
+        forwards: images that it encodes, corpora and foils apart.
+    """
+
+    key: list[object]
+    compute: Callable[[], dict[str, Tensor]]
+    forwards: int
+
+
 class Seed:
     """The grid of one encoder and one seed, block by block of explicands.
 
@@ -74,19 +104,36 @@ class Seed:
         height, width = self._size()
         return list(torch.split(torch.arange(len(self.draw.explicands)), max(1, min(_MOST, _PIXELS // (height * width)))))
 
-    def key(self, rows: Tensor) -> list[object]:
-        """Everything that decides a block's numbers."""
-        plan, train = self.plan, self.subject.splits.train
+    def parts(self, rows: Tensor) -> list[Part]:
+        """What a block is made of: the methods' maps, and the controls'."""
+        plan, made = self.plan, list[Part]()
+        if plan.methods and (plan.targets or plan.randomised):
+            made.append(self._part("grid", replace(plan, controlled={}), rows, self._maps))
+        if plan.controlled:
+            made.append(self._part("controls", replace(plan, methods={}, targets=(), randomised=False), rows, self._controls))
+        return made
+
+    def compute(self, rows: Tensor) -> dict[str, Tensor]:
+        """A block, of all its parts."""
+        return joined([part.compute() for part in self.parts(rows)])
+
+    def _part(self, name: str, plan: Plan, rows: Tensor, maps_of: MapsOf) -> Part:
+        key = self._key(name, plan, rows)
+        return Part(key, partial(self._compute, rows, maps_of), plan.forwards_of_maps(len(rows), *self._size()))
+
+    def _key(self, name: str, plan: Plan, rows: Tensor) -> list[object]:
+        """Everything that decides a part's numbers."""
+        val, train = self.subject.splits.val, self.subject.splits.train
         return [
-            "grid", self.subject.fingerprint, self.draw.seed, plan.targets, plan.settings, plan.measures, sorted(plan.methods.items()),
-            sorted(plan.controlled.items()), plan.randomised, plan.removal, plan.curve_steps, self._pictures(train),
-            digest(self.subject.splits.val, self.draw.explicands[rows]), self.draw.own[rows].tolist(), self.draw.others[rows].tolist(),
+            name, self.subject.fingerprint, self.draw.seed, plan.targets, plan.settings, plan.measures, sorted(plan.methods.items()),
+            sorted(plan.controlled.items()), plan.randomised, described(plan.removal), plan.curve_steps, self._pictures(train),
+            digest(val, self.draw.explicands[rows]), self.draw.own[rows].tolist(), self.draw.others[rows].tolist(),
             None if self.head is None else float(self.head.weight.double().sum()),
         ]  # fmt: skip
 
-    def compute(self, rows: Tensor) -> dict[str, Tensor]:
-        """A block: ``insertion`` and ``deletion`` (P, K, n), sums of curves over the explicands (P, K, T + 1); the images encoded for it,
-        corpora and foils apart, and seconds.
+    def _compute(self, rows: Tensor, maps_of: MapsOf) -> dict[str, Tensor]:
+        """``insertion`` and ``deletion`` (P, K, n), sums of curves over the explicands (P, K, T + 1); the images encoded for it, corpora
+        and foils apart, and seconds.
         """
         began = time.perf_counter()
         explaining, judging, other = self._references()
@@ -95,9 +142,8 @@ class Seed:
         images = subject.splits.val.load(self.draw.explicands[rows].tolist()).to(subject.device).float() / 255
         reps = subject.encoder.encode(images)
         corpus_of = {setting: self.draw.corpus_of(setting)[rows] for setting in plan.settings}
-        maps, reliability = self._maps(images, explaining.known(reps, corpus_of), other, corpus_of)
-        measures = wanted(plan.measures, plan.settings)
-        scorer = Scorer(subject.encoder, judge(judging.known(reps, corpus_of), measures, self.head))
+        maps, reliability = maps_of(_Block(rows, images, explaining.known(reps, corpus_of), corpus_of))
+        scorer = Scorer(subject.encoder, judge(judging.known(reps, corpus_of), wanted(plan.measures, plan.settings), self.head))
         baseline = plan.removal(images)
         curves = [
             perturbation_curves(scorer, images, baseline, each, num_steps=plan.curve_steps, chunk_size=plan.chunk_size)
@@ -124,23 +170,28 @@ class Seed:
             made += [(method, RANDOMISED, setting) for method in plan.methods for setting in plan.settings]
         return made + [(CONTROL, name, ANY) for name in plan.controlled]
 
-    def _maps(
-        self, images: Tensor, known: Known, other: tuple[FrozenEncoder, References] | None, corpus_of: Mapping[str, Tensor]
-    ) -> tuple[dict[Row, Tensor], Tensor]:  # fmt: skip
+    def _maps(self, block: _Block) -> tuple[dict[Row, Tensor], Tensor]:
+        """Of all methods and targets, and by the randomised network; and the reliability of RISE's."""
         plan, found, reliability = self.plan, dict[Row, Tensor](), torch.tensor(float("nan"))
-        targets = wanted(plan.targets, plan.settings)
-        if targets and plan.methods:
-            made, reliability = self._explained(self.subject.encoder, plan.methods, images, known, targets)
+        other = self._references()[2]
+        if targets := wanted(plan.targets, plan.settings):
+            made, reliability = self._explained(self.subject.encoder, plan.methods, block.images, block.known, targets)
             found |= {(method, *one): maps for method, own in made.items() for one, maps in own.items()}
         if other is not None:
             wiped, references = other
-            reps = wiped.encode(images)
-            own, _ = self._explained(wiped, plan.methods, images, references.known(reps, corpus_of), wanted([REPLACED], plan.settings))
+            known = references.known(wiped.encode(block.images), block.corpus_of)
+            own, _ = self._explained(wiped, plan.methods, block.images, known, wanted([REPLACED], plan.settings))
             found |= {(method, RANDOMISED, setting): maps for method, each in own.items() for (_, setting), maps in each.items()}
-        if plan.controlled:
-            made, _ = self._explained(self.subject.encoder, plan.controlled, images, known, [("label_free", ANY)])
-            found |= {(CONTROL, name, ANY): next(iter(own.values())) for name, own in made.items()}
-        return {row: found[row] for row in self.rows()}, reliability
+        return {row: found[row] for row in self.rows() if row in found}, reliability
+
+    def _controls(self, block: _Block) -> tuple[dict[Row, Tensor], Tensor]:
+        """Of the controls, drawn for every explicand anew, or a seed would say one thing 250 times; the encoder is not asked."""
+        seeds = [derive_seed(self.draw.seed, "control", int(number)) for number in self.draw.explicands[block.rows]]
+        found = {}
+        for name, control in self.plan.controlled.items():
+            each = [(block.images[n : n + 1], seed) for n, seed in enumerate(seeds)]
+            found[CONTROL, name, ANY] = torch.cat([control(_nothing, image, image, seed=seed, chunk_size=1)[0] for image, seed in each])
+        return found, torch.tensor(float("nan"))
 
     def _explained(
         self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], images: Tensor, known: Known, targets: list[Wanted]
@@ -178,26 +229,13 @@ class Seed:
         return height, width
 
 
-def collect(title: str, seeds: list[Seed], made: list[list[dict[str, Tensor]]]) -> dict[Cell, Areas]:
-    """The blocks of all seeds as the cells of the grid.
+def _nothing(images: Tensor, rows: Tensor) -> Tensor:
+    """A score that controls are asked about: images (B, ...) to (B, 1)."""
+    return images.new_zeros(len(images), 1)
 
-    Args:
-        title: of the encoder.
-        seeds: S of them.
-        made: for each seed its blocks, as :meth:`Seed.compute` gives them.
-    """
-    plan, rows = seeds[0].plan, seeds[0].rows()
-    measures = wanted(plan.measures, plan.settings)
-    areas = {name: torch.stack([torch.cat([block[name] for block in blocks], -1) for blocks in made]) for name in ("insertion", "deletion")}
-    curves = {
-        name: torch.stack([torch.stack([block[name] for block in blocks]).sum(0) for blocks in made]) / areas["insertion"].shape[-1]
-        for name in ("insertion_curve", "deletion_curve")
-    }
-    found = {}
-    for setting, measure in ((setting, measure) for setting in plan.settings for measure in plan.measures):
-        k = next(k for k, (name, own) in enumerate(measures) if name == measure and own in (setting, ANY))
-        for p, (method, target, own) in enumerate(rows):
-            if own in (setting, ANY):
-                picked = [each[:, p, k].float() for each in (*areas.values(), *curves.values())]
-                found[Cell(title, setting, measure, method, target)] = Areas(*picked)
-    return found
+
+def joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The parts of a block as one: maps one after another, images and seconds added up."""
+    stacked = {name: torch.cat([part[name] for part in parts]) for name in ("insertion", "deletion", "insertion_curve", "deletion_curve")}
+    total = {name: torch.stack([part[name] for part in parts]).sum() for name in ("forwards", "seconds")}
+    return stacked | total | {"reliability": parts[0]["reliability"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,17 +12,19 @@ from cocoa_pl.build import AskedEncoder, EncoderOptions, build_attribution, buil
 from cocoa_pl.build.encoders import length_of
 from cocoa_pl.config import StudyConfig, load_as, to_dict
 from cocoa_pl.data.splits import Splits
-from cocoa_pl.errors import CocoaError, ConfigError, DataError
-from cocoa_pl.explainer import load_removal
+from cocoa_pl.errors import CocoaError, ConfigError, DivergedError
+from cocoa_pl.explainer import Explainer, load_removal
 from cocoa_pl.models.sources import is_ours
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.command import EncoderSpec, StudyRequest
 from cocoa_pl.study.plan import Plan
+from cocoa_pl.targets import label_free
 from cocoa_pl.types import Attribution, Removal
 
 _LARGE = 64  # side in pixels above which RISE takes the paper's grid for photographs
 _LARGE_GRID = 7
 _SPLIT_BY_SEED = "image_folder"  # every other data set brings its own training and validation images
+_FEW = 4  # masks, steps and draws that tell whether a method explains an encoder
 _POOL = 100  # training images that a removal may draw from
 
 
@@ -72,7 +74,7 @@ def opened(request: StudyRequest) -> Opened:
     if config.trainer.accelerator == "gpu" and device.type == "cpu":
         raise ConfigError("trainer.accelerator=gpu: torch finds no GPU here; must be auto or cpu")
     for title, encoder in encoders.items():
-        notes += _fits(title, encoder, device, image_size=splits.image_size)
+        notes += _fits(title, encoder, device, splits, config)
     return Opened(config, splits, encoders, device, tuple(notes))
 
 
@@ -101,18 +103,29 @@ def _base(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] | None])
     return base if load_as(StudyConfig, base, request.layer, overrides=request.overrides).data.name == first["data"]["name"] else seed
 
 
-def _fits(title: str, encoder: AskedEncoder, device: torch.device, *, image_size: int) -> list[str]:
-    """See that an encoder takes the pictures; a note where it was made for others.
+def _fits(title: str, encoder: AskedEncoder, device: torch.device, splits: Splits, config: StudyConfig) -> list[str]:
+    """See that an encoder takes the pictures, and that all methods explain it, by one picture and few steps; else it would be known only
+    after all of the encoders before it.
+
+    Returns:
+        A note where the encoder was made for pictures of another size.
 
     Raises:
-        DataError: it does not.
+        CocoaError: it does not, or a method does not.
     """
+    frozen, side = encoder.on(device), splits.image_size
     try:
-        length_of(encoder.on(device), image_size=image_size)
-    except DataError as error:
-        raise DataError(f"{title}: {str(error).replace('--image-size', 'data.image_size')}") from error
-    same = encoder.image_size == image_size
-    return [] if same else [f"{title}: sees pictures of {image_size} px, and was made for {encoder.image_size}."]
+        length_of(frozen, image_size=side)
+        image = splits.val.load([0])
+        reps = frozen.encode(image)
+        if not bool(torch.isfinite(reps).all()):
+            raise DivergedError("its representations hold NaN or infinite values; there is nothing to study")
+        brief = replace(config, explain=replace(config.explain, num_masks=_FEW, num_steps=_FEW, num_samples=_FEW))
+        removal = removal_of(config, splits, config.explain.removal)
+        Explainer(frozen, attributions=attributions_of(brief) | controls_of(brief), removal=removal).explain(image, label_free(reps))
+    except CocoaError as error:
+        raise type(error)(f"{title}: {str(error).replace('--image-size', 'data.image_size')}") from error
+    return [] if encoder.image_size == side else [f"{title}: sees pictures of {side} px, and was made for {encoder.image_size}."]
 
 
 def plan_of(config: StudyConfig, splits: Splits, *, num_classes: int) -> Plan:

@@ -50,14 +50,13 @@ class Plan:
 
     def forwards_of_maps(self, num: int, height: int, width: int) -> int:
         """Images encoded for all maps of some explicands, and their curves; corpora, foils and heads apart."""
-        methods = sum(method.num_forwards(num, height, width) for method in self.methods.values())
-        explained = num + methods if self.targets and self.methods else 0
+        methods = num + sum(method.num_forwards(num, height, width) for method in self.methods.values())  # and the explicands' scores
+        explained = methods if self.targets and self.methods else 0
         wiped = num + methods if self.randomised and self.methods else 0
-        controls = sum(control.num_forwards(num, height, width) for control in self.controlled.values())
-        controls += num if self.controlled else 0
+        known = num * (bool(explained or wiped) + bool(self.controlled))
         maps = len(self.methods) * len(wanted(self.targets, self.settings)) + len(self.controlled)
         maps += len(self.methods) * len(self.settings) if self.randomised else 0
-        return num + explained + wiped + (num if wiped else 0) + controls + maps * num * 2 * self.curve_steps
+        return known + explained + wiped + maps * num * 2 * self.curve_steps
 
     def forwards_of_references(self) -> int:
         """Images of corpora and foils encoded for a seed."""

@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from cocoa_pl.study.plot_style import (
-    MEASURE_WORDS,
     SETTING_WORDS,
     WIDTH,
     Look,
@@ -30,6 +29,7 @@ from cocoa_pl.study.plot_style import (
     wrapped,
 )
 from cocoa_pl.study.results import MEASURES, Factor, Results
+from cocoa_pl.study.writing import words_of
 
 _CASCADE, _AGREEMENT = "cascade", "agreement"
 _TITLES = {
@@ -136,7 +136,7 @@ def _draw(figure: Figure, axes: Axes, factor: Factor, shown: str, look: Look, sc
 
 def _dress(axes: Axes, name: str, factors: Sequence[Factor], shown: str, scale: _Scale, *, below: bool, width: float) -> None:
     """Titles, ticks, a line at 0 and a bar behind the grid's own value; width is the panel's in inches."""
-    better = "rank correlation of maps" if shown == _AGREEMENT else f"gap of {MEASURE_WORDS[shown]}"
+    better = "rank correlation of maps" if shown == _AGREEMENT else f"gap of {words_of(shown)}"
     axes.set_title(wrapped(better, 30))
     (axes.axvline if scale.words else axes.axhline)(0, color="#333333", lw=0.8, zorder=1)
     references = list(dict.fromkeys(factor.reference for factor in factors if factor.reference in scale.places))

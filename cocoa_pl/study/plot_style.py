@@ -20,15 +20,11 @@ from matplotlib.lines import Line2D
 from scipy.special import stdtrit
 from torch import Tensor
 
-from cocoa_pl.report.figures import METHOD_NAMES
 from cocoa_pl.study.results import RANDOMISED
+from cocoa_pl.study.writing import words_of
 
 WIDTH = 7.2
 """Of a figure on paper, in inches: a text column of A4 or letter."""
-MEASURE_WORDS = {
-    "corpus_majority": "corpus majority probability", "corpus_similarity": "contrastive corpus similarity",
-    "explicand_probability": "explicand's class probability", "representation_shift": "representation shift (with a minus sign)",
-}  # fmt: skip
 SETTING_WORDS = {"same": "explicands of the corpus' class", "different": "explicands of other classes than the corpus'"}
 _STYLE: dict[str, object] = {
     "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
@@ -64,14 +60,14 @@ class Look:
 
 _DOTTED, _LONG, _SPARSE = (0, (1, 1.2)), (0, (6, 1.5)), (0, (1, 2.5))
 _LOOKS = {
-    "cocoa": Look("COCOA", "#d55e00", "o", "-", 2.2, 6),
-    "corpus": Look("corpus", "#0072b2", "s", "--", layer=5),
-    "contrastive_label_free": Look("contrastive label-free", "#009e73", "^", "-.", layer=5),
-    "label_free": Look("label-free", "#cc79a7", "D", _DOTTED, layer=5),
-    RANDOMISED: Look("randomised network", "#4d4d4d", "X", _LONG, 1.0, 4),
-    "random": Look("random order", "#8c8c8c", "P", "-", 0.9),
-    "smooth_random": Look("smooth random", "#8c8c8c", "v", "--", 0.9),
-    "centre_bias": Look("centre bias", "#8c8c8c", "*", _SPARSE, 0.9),
+    "cocoa": Look(words_of("cocoa"), "#d55e00", "o", "-", 2.2, 6),
+    "corpus": Look(words_of("corpus"), "#0072b2", "s", "--", layer=5),
+    "contrastive_label_free": Look(words_of("contrastive_label_free"), "#009e73", "^", "-.", layer=5),
+    "label_free": Look(words_of("label_free"), "#cc79a7", "D", _DOTTED, layer=5),
+    RANDOMISED: Look(words_of(RANDOMISED), "#4d4d4d", "X", _LONG, 1.0, 4),
+    "random": Look(words_of("random"), "#8c8c8c", "P", "-", 0.9),
+    "smooth_random": Look(words_of("smooth_random"), "#8c8c8c", "v", "--", 0.9),
+    "centre_bias": Look(words_of("centre_bias"), "#8c8c8c", "*", _SPARSE, 0.9),
 }
 _SERIES = (
     Look("", "#0072b2", "o", "-"), Look("", "#e69f00", "s", "--"), Look("", "#009e73", "^", "-."), Look("", "#cc79a7", "D", _DOTTED),
@@ -119,13 +115,14 @@ def looks_of(names: Sequence[str]) -> list[Look]:
 
 
 def method_words(method: str) -> str:
-    """Name of an attribution for people.
+    """Name of an attribution for people, with a capital, as it stands above a panel.
 
     Example:
         >>> method_words("gradient_shap")
         'GradientSHAP'
     """
-    return METHOD_NAMES.get(method, method.replace("_", " "))
+    words = words_of(method)
+    return words[:1].upper() + words[1:]
 
 
 def wrapped(text: str, width: int) -> str:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from cocoa_pl.study.plot_factors import factor_figures
 from cocoa_pl.study.plot_style import (
-    MEASURE_WORDS,
     SETTING_WORDS,
     WIDTH,
     drawing,
@@ -28,6 +27,7 @@ from cocoa_pl.study.plot_style import (
     wrapped,
 )
 from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, SETTINGS, TARGETS, Cell, Results
+from cocoa_pl.study.writing import words_of
 
 __all__ = ["plots", "rendered"]
 _ORDER = (*reversed(TARGETS), RANDOMISED)
@@ -79,9 +79,7 @@ def _gaps(results: Results, encoders: Sequence[str], setting: str) -> Figure:
     groups = _groups(results, encoders)
     columns = min(_PANELS, len(encoders))
     rows = -(-len(encoders) // columns)
-    figure = new_figure(
-        height=0.95 + rows * (0.4 + _ROW * _length(groups)), title=f"Gap of {MEASURE_WORDS[measure]}: {SETTING_WORDS[setting]}"
-    )
+    figure = new_figure(height=0.95 + rows * (0.4 + _ROW * _length(groups)), title=f"Gap of {words_of(measure)}: {SETTING_WORDS[setting]}")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for n, axes in enumerate(panels.flat):
         if n < len(encoders):
@@ -106,7 +104,7 @@ def _by_measure(results: Results, encoder: str) -> Figure:
         _dots(panels[row, column], results, groups, Cell(encoder, setting, measure, "", ""))
         panels[row, column].locator_params(axis="x", nbins=4)
         if row == 0:
-            panels[row, column].set_title(wrapped(MEASURE_WORDS[measure], 18))
+            panels[row, column].set_title(wrapped(words_of(measure), 18))
         if column == 0:
             panels[row, column].set_ylabel(SETTING_WORDS[setting], fontweight="bold")
     _label_rows(panels[:, 0].tolist(), groups)
@@ -193,7 +191,7 @@ def _curves(results: Results, encoder: str, setting: str) -> Figure:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel(f"share of pixels {'inserted' if kind == 'insertion' else 'deleted'}")
     for axes, words in zip(panels[:, 0], ("insertion (higher is better)", "deletion (lower is better)"), strict=True):
-        axes.set_ylabel(MEASURE_WORDS[measure] + f"\n{words}")
+        axes.set_ylabel(words_of(measure) + f"\n{words}")
     panels[0, 0].set_xlim(0, 1)
     there = list(dict.fromkeys(target for rows in (*groups.values(), controls) for _, target in rows))
     figure.legend(

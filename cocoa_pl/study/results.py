@@ -92,6 +92,8 @@ class Level:
 class Factor:
     """A factor of the sensitivity study: COCOA in the setting ``same`` by one method and one encoder, everything else as in the grid.
 
+    Corpora and foils are drawn at the largest size that is compared; what the foil leaves out is larger then, so that it is another draw.
+
     Attributes:
         encoder: its title.
         name: corpus_size, foil_size, num_masks, removal, blur_sigma; or cascade.
@@ -114,7 +116,7 @@ class Cost:
     """What an encoder's grid cost.
 
     Attributes:
-        forwards: images that went through the encoder, its randomised copy included, corpora, foils and the linear head's too.
+        forwards: images that went through the encoder and its randomised copy, corpora and foils included, the linear head's not.
         alone: the same if every cell were computed on its own.
         seconds: that the grid took, summed over all of its parts.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from cocoa_pl.metrics.perturbation import perturbation_curves
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.streaming import automatic_chunk_size
 from cocoa_pl.study.asking import judge, wanted
+from cocoa_pl.study.cells import digest
 from cocoa_pl.study.drawing import Draw
 from cocoa_pl.study.grid import References, encoded
 from cocoa_pl.study.plan import Plan
@@ -53,6 +55,13 @@ class Question:
         self.measures = wanted([name for name in _ASKED if name in plan.measures] or plan.measures[:1], [_SETTING])
         self._images: Tensor | None = None
         self._references: tuple[References, References] | None = None
+
+    @cached_property
+    def pictures(self) -> tuple[str, ...]:
+        """A hash of each set of pictures that is asked about or asked with."""
+        drawn, train = self.draw, self.subject.splits.train
+        own = (digest(train, ids) for ids in (drawn.corpora, drawn.foil, drawn.judge_corpora, drawn.judge_foil))
+        return (*own, digest(self.subject.splits.val, drawn.explicands))
 
     def sizes(self, corpus_sizes: Sequence[int], foil_sizes: Sequence[int]) -> tuple[Maps, Maps]:
         """Maps for every size of the corpus, with the grid's foil, and for every size of the foil, with the grid's corpus."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,11 +16,12 @@ from cocoa_pl.errors import ConfigError
 from cocoa_pl.files import require_folder
 from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.cells import Cells
+from cocoa_pl.study.collecting import collect
 from cocoa_pl.study.command import StudyRequest
 from cocoa_pl.study.drawing import Draw, classes_of, draw
 from cocoa_pl.study.factors import cascaded, level_sizes, sensitivity
 from cocoa_pl.study.folder import Folder
-from cocoa_pl.study.grid import Seed, collect
+from cocoa_pl.study.grid import Part, Seed, joined
 from cocoa_pl.study.opening import Opened, opened, plan_of
 from cocoa_pl.study.plan import Plan, forwards, forwards_alone
 from cocoa_pl.study.results import Cost, EncoderFacts, Results
@@ -48,15 +48,6 @@ class _Study:
     labels: Tensor
     names: tuple[str, ...]
     draws: tuple[Draw, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A block of explicands: rows of the draw, its cell, and how many images are encoded for it."""
-
-    rows: Tensor
-    key: list[object]
-    forwards: int
 
 
 def study(request: StudyRequest) -> Results:
@@ -139,16 +130,16 @@ def _grid(whole: _Study, subject: Subject, head: LinearHead | None, results: Res
     height, width = whole.given.splits.val.load([0]).shape[-2:]
     seeds = [Seed(subject, plan, drawn, head) for drawn in whole.draws]
     total, alone = forwards(plan, height, width), forwards_alone(plan, height, width)
-    parts = [[_Part(rows, seed.key(rows), plan.forwards_of_maps(len(rows), height, width)) for rows in seed.blocks()] for seed in seeds]
-    left = [[part for part in own if not subject.cells.has(part.key)] for own in parts]
+    blocks = [[seed.parts(rows) for rows in seed.blocks()] for seed in seeds]
+    left = [[part for parts in own for part in parts if not subject.cells.has(part.key)] for own in blocks]
     to_do = sum(sum(part.forwards for part in own) + plan.forwards_of_references() for own in left if own)
     known = f", {total - to_do:,} of them known from before" if to_do < total else ""
     print(f"{subject.title}: {total:,} images through the encoder{known}; {alone:,} if each cell were computed on its own", flush=True)
     made = []
     hidden = not whole.given.config.trainer.progress_bar
     with tqdm(total=to_do, unit="image", desc=f"{subject.title}, grid", unit_scale=True, leave=False, disable=hidden) as bar:
-        for seed, own, missing in zip(seeds, parts, left, strict=True):
-            made.append(list(_blocks(seed, own, missing, bar)))
+        for seed, own, missing in zip(seeds, blocks, left, strict=True):
+            made.append([joined([_known(seed, part, missing, bar) for part in parts]) for parts in own])
             seed.release()
     results.grid |= collect(subject.title, seeds, made)
     every = [block for blocks in made for block in blocks]
@@ -157,12 +148,12 @@ def _grid(whole: _Study, subject: Subject, head: LinearHead | None, results: Res
     return float(torch.stack([block["reliability"] for block in every]).float().mean())
 
 
-def _blocks(seed: Seed, parts: Sequence[_Part], missing: Sequence[_Part], bar: tqdm) -> Iterator[dict[str, Tensor]]:
-    """The blocks of a seed; the bar counts those that are missing, the first one with corpora and foils."""
-    for part in parts:
-        yield seed.subject.cells.of(part.key, partial(seed.compute, part.rows))
-        if part in missing:
-            bar.update(part.forwards + (seed.plan.forwards_of_references() if part is missing[0] else 0))
+def _known(seed: Seed, part: Part, missing: Sequence[Part], bar: tqdm) -> dict[str, Tensor]:
+    """A part of a block; the bar counts those that are missing, the first one with corpora and foils."""
+    found = seed.subject.cells.of(part.key, part.compute)
+    if part in missing:
+        bar.update(part.forwards + (seed.plan.forwards_of_references() if part is missing[0] else 0))
+    return found
 
 
 def _views(whole: _Study, subject: Subject, head: LinearHead) -> ViewsStudy:

@@ -21,10 +21,11 @@ CASCADE = "cascade"
 """Name of the factor whose levels are layers lost."""
 NAMES = {
     "cocoa": "COCOA", "contrastive_label_free": "contrastive label-free", "label_free": "label-free", "corpus": "corpus",
-    RANDOMISED: "randomised network", "random": "random order", "smooth_random": "smooth random", "centre_bias": "centre", "edges": "edges",
-    "gradient_x_input": "gradient x input", "smoothgrad": "SmoothGrad", "gradient_shap": "GradientSHAP", "kernel_shap": "KernelSHAP",
-    "kernel_shap_slic": "KernelSHAP (SLIC)", "rise": "RISE", "grad_cam": "Grad-CAM",
+    RANDOMISED: "randomised network", "random": "random order", "smooth_random": "smooth random", "centre_bias": "centre bias",
+    "edges": "edges", "gradient_x_input": "gradient x input", "smoothgrad": "SmoothGrad", "gradient_shap": "GradientSHAP",
+    "kernel_shap": "KernelSHAP", "kernel_shap_slic": "KernelSHAP (SLIC)", "rise": "RISE", "grad_cam": "Grad-CAM",
     "corpus_majority": "corpus majority probability", "corpus_similarity": "contrastive corpus similarity",
+    "explicand_probability": "explicand's class probability", "representation_shift": "representation shift (with a minus sign)",
     "same": "same class", "different": "different class", "num_masks": "number of masks", "blur_sigma": "sigma of the blur",
 }  # fmt: skip
 

@@ -41,6 +41,8 @@ def imported(stderr: str) -> set[str]:
         (("explain.py", "--ckpt", "nowhere.ckpt"), 2),
         (("-m", "cocoa_pl.localise", "--help"), 0),
         (("-m", "cocoa_pl.localise", "--encoder", "open_clip:ViT-B-32", "--annotations", "nowhere.csv"), 2),
+        (("-m", "cocoa_pl.study", "--help"), 0),
+        (("-m", "cocoa_pl.study", "--ckpt", "nowhere", "study.seeds=[1]"), 2),
     ],
 )
 def test_nothing_heavy_is_imported_and_it_takes_under_a_second(arguments: tuple[str, ...], code: int) -> None:
@@ -64,6 +66,7 @@ def test_nothing_heavy_is_imported_and_it_takes_under_a_second(arguments: tuple[
             "error: nowhere: no such checkpoint; give a .ckpt file or the folder of a run that holds last.ckpt",
         ),
         (("explain.py",), "error: --ckpt: which checkpoint? (see explain.py --help)"),
+        (("-m", "cocoa_pl.study"), "error: study.encoders: which encoders? name some in a config, or give --ckpt PATH"),
     ],
 )
 def test_a_wrong_option_is_one_line_on_stderr_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
