@@ -56,20 +56,24 @@ def opened(request: StudyRequest) -> Opened:
     stored = {spec.title: _stored(spec) for spec in request.encoders}
     given = {text.partition("=")[0] for text in request.overrides} | set(_names(request.layer))
     _check_asked(request, stored, given)
-    base = _base(request, stored)
-    config = load_as(StudyConfig, base, request.layer, overrides=request.overrides)
+    base, config = _base(request, stored)
     encoders, notes = dict[str, AskedEncoder](), list[str]()
     for spec in request.encoders:
         encoders[spec.title] = _open(spec, stored[spec.title], request)
         notes += [f"{spec.title}: {note}" for note in encoders[spec.title].notes]
         notes += _trained_elsewhere(spec.title, stored[spec.title], config)
-    side = next(iter(encoders.values())).image_size
-    more = [f"data.image_size={side}"] if "data" not in base and "data.image_size" not in given else []
-    splits = build_splits(load_as(StudyConfig, base, request.layer, overrides=[*request.overrides, *more]))
+    more = list[str]()
+
+    def decide(option: str, value: int) -> StudyConfig:
+        more.append(f"{option}={value}")
+        return load_as(StudyConfig, base, request.layer, overrides=[*request.overrides, *more])
+
+    if "data" not in base and "data.image_size" not in given:
+        config = decide("data.image_size", next(iter(encoders.values())).image_size)
+    splits = build_splits(config)
     if splits.image_size > _LARGE and "explain.grid_size" not in given:
-        more.append(f"explain.grid_size={_LARGE_GRID}")
+        config = decide("explain.grid_size", _LARGE_GRID)
         notes.append(f"RISE has {_LARGE_GRID} cells a side because pictures are {splits.image_size} px; explain.grid_size says otherwise.")
-    config = load_as(StudyConfig, base, request.layer, overrides=[*request.overrides, *more])
     device = torch.device(device_type(config))
     if config.trainer.accelerator == "gpu" and device.type == "cpu":
         raise ConfigError("trainer.accelerator=gpu: torch finds no GPU here; must be auto or cpu")
@@ -93,14 +97,19 @@ def _check_asked(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] |
         raise ConfigError(f"{idle[0]}: is of encoders of another origin; a checkpoint of train.py knows its own")
 
 
-def _base(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
-    """Seed and data of the first run of train.py; no data where the request names another data set."""
+def _base(request: StudyRequest, stored: Mapping[str, Mapping[str, Any] | None]) -> tuple[dict[str, Any], StudyConfig]:
+    """What the first run of train.py gives, its seed and its data, the latter unless the request names another data set; and the options
+    with it.
+    """
     first = next(filter(None, stored.values()), None)
     if first is None:
-        return {}
+        return {}, load_as(StudyConfig, request.layer, overrides=request.overrides)
     seed = {"run": {"seed": first["run"]["seed"]}}
     base = {**seed, "data": first["data"]}
-    return base if load_as(StudyConfig, base, request.layer, overrides=request.overrides).data.name == first["data"]["name"] else seed
+    config = load_as(StudyConfig, base, request.layer, overrides=request.overrides)
+    if config.data.name == first["data"]["name"]:
+        return base, config
+    return seed, load_as(StudyConfig, seed, request.layer, overrides=request.overrides)
 
 
 def _fits(title: str, encoder: AskedEncoder, device: torch.device, splits: Splits, config: StudyConfig) -> list[str]:
@@ -191,8 +200,8 @@ def _trained_elsewhere(title: str, stored: Mapping[str, Any] | None, config: Stu
     """A note where a run was trained on other data, of which some may be among the explicands."""
     if stored is None:
         return []
-    data, own = to_dict(config)["data"], stored["data"]
-    same = own["name"] == data["name"]
-    if data["name"] == _SPLIT_BY_SEED:
-        same = stored["run"]["seed"] == config.run.seed and all(own[name] == data[name] for name in ("name", "root", "val_fraction"))
+    own, data = stored["data"], config.data
+    same: bool = own["name"] == data.name
+    if same and data.name == _SPLIT_BY_SEED:
+        same = (stored["run"]["seed"], own["root"], own["val_fraction"]) == (config.run.seed, data.root, data.val_fraction)
     return [] if same else [f"{title}: was trained on other data or another split; explicands may be among its training images."]
