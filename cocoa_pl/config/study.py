@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from cocoa_pl.config.checks import between, one_of
 from cocoa_pl.config.explaining import ExplainConfig
@@ -98,6 +100,26 @@ class StudyOptions:
                 raise ConfigError(f"study.{name}={values}: must name at least one, each once")
 
 
+_EXPLAINS = (
+    "views", "space", "layer", "attributions", "removal", "num_steps", "num_samples", "num_masks", "grid_size", "corpus_size", "foil_size",
+    "curve_steps", "chunk_size", "precision",
+)  # fmt: skip
+_OF_TRAINING = ("augment", "optim", "checkpoint")
+_SENTENCES = {
+    "run": "Where studies live and what makes their data repeatable.",
+    "run.seed": "Of pictures that are generated, of a split by seed and of what removals draw; by default the first run's.",
+    "run.root": "Folder of the results' folder study-<name>.",
+    "data": "Which pictures; by default those of the first run of train.py.",
+    "trainer": "The machine.",
+    "explain": "What is explained, and how closely.",
+    "explain.views": "Views of the augmentation study; original comes first.",
+    "explain.attributions": "Attribution methods, of those in docs/engine.md; controls have an option of their own, study.controls.",
+    "explain.num_masks": "Masks of RISE.",
+    "explain.corpus_size": "Training images in a class corpus; as many others judge.",
+    "explain.foil_size": "Random training images in the foil; as many others judge.",
+}
+
+
 @dataclass
 class StudyConfig(Config):
     """All options of a study: those of a run, with the paper's settings for explanations, and its own."""
@@ -105,7 +127,41 @@ class StudyConfig(Config):
     explain: ExplainConfig = field(default_factory=_paper)
     study: StudyOptions = field(default_factory=StudyOptions)
 
+    shown: ClassVar[tuple[str, ...]] = (
+        "run.seed", "run.root", "data", "trainer.accelerator", "trainer.progress_bar",
+        *(f"explain.{name}" for name in _EXPLAINS), "study",
+    )  # fmt: skip
+    """Options and sections that the help text lists."""
+    hidden: ClassVar[tuple[str, ...]] = ("data.batch_size", "data.num_bank", "data.num_workers")
+    """Options of those sections that it does not."""
+    sentences: ClassVar[Mapping[str, str]] = _SENTENCES
+    """Option or section to what is said of it here, where a run's sentence does not fit."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.explain.attributions:
             one_of("explain.attributions", name, ATTRIBUTIONS)  # controls have an option of their own here
+
+
+def plays_part(option: str) -> bool:
+    """Whether an option, or a section, has anything to do in a study; those of training and of its looks at epoch ends have not.
+
+    Example:
+        >>> plays_part("explain.num_masks"), plays_part("explain.num_pairs"), plays_part("optim")
+        (True, False, False)
+    """
+    section, _, name = option.partition(".")
+    return section not in _OF_TRAINING and (section != "explain" or not name or name in _EXPLAINS)
+
+
+def parts_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested options without those that play no part in a study.
+
+    Example:
+        >>> parts_of({"optim": {"lr": 1.0}, "explain": {"num_masks": 9, "num_pairs": 1}})
+        {'explain': {'num_masks': 9}}
+    """
+    left = {section: value for section, value in options.items() if plays_part(section)}
+    if isinstance(explain := left.get("explain"), Mapping):
+        left["explain"] = {name: value for name, value in explain.items() if plays_part(f"explain.{name}")}
+    return left

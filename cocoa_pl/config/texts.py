@@ -28,22 +28,33 @@ def sentences() -> dict[tuple[str, str], str]:
 
 
 def help_text(options: type = schema.Config) -> str:
-    """All options of a schema, a section at a time: ``key=default  type`` and the sentence under it."""
+    """Options of a schema, a section at a time: ``key=default  type`` and the sentence under it.
+
+    A schema may name those that are ``shown`` and ``hidden``, and ``sentences`` that replace others.
+    """
     return "\n".join(_lines(options))
 
 
-def _lines(options: type) -> Iterator[str]:
-    defaults = OmegaConf.structured(options)
-    section = ""
+def shown_names(options: type) -> Iterator[str]:
+    """Options of a schema that its help lists: all, unless it names some."""
+    shown, hidden = getattr(options, "shown", None), getattr(options, "hidden", ())
     for key in option_names(options):
+        if key not in hidden and (shown is None or any(f"{key}.".startswith(f"{name}.") for name in shown)):
+            yield key
+
+
+def _lines(options: type) -> Iterator[str]:
+    defaults, own = OmegaConf.structured(options), getattr(options, "sentences", {})
+    section = ""
+    for key in shown_names(options):
         parent, _, name = key.rpartition(".")
         owner = option_type(parent, options)
         if parent != section:
             section = parent
-            yield f"\n{parent}: {sentences()[owner.__name__, '']}"
+            yield f"\n{parent}: {own.get(parent) or sentences()[owner.__name__, '']}"
         kind = option_type(key, options)
         type_name = kind.__name__ if kind in (int, float, bool, str) else str(kind).replace("None", "null")
         default = OmegaConf.select(defaults, key)
         shown = "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
         yield f"  {key}={shown}  ({type_name})"
-        yield f"      {sentences()[owner.__name__, name]}"
+        yield f"      {own.get(key) or sentences()[owner.__name__, name]}"

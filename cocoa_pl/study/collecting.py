@@ -25,8 +25,9 @@ def collect(title: str, seeds: list[Seed], made: list[list[dict[str, Tensor]]]) 
     plan, rows = seeds[0].plan, seeds[0].rows()
     measures = wanted(plan.measures, plan.settings)
     areas = {name: torch.stack([torch.cat([block[name] for block in blocks], -1) for blocks in made]) for name in ("insertion", "deletion")}
+    known = torch.isfinite(areas["insertion"]).sum(-1)[..., None]  # explicands whose map is finite; none makes NaN of the curve
     curves = {
-        name: torch.stack([torch.stack([block[name] for block in blocks]).sum(0) for blocks in made]) / areas["insertion"].shape[-1]
+        name: torch.stack([torch.stack([block[name] for block in blocks]).sum(0) for blocks in made]) / known
         for name in ("insertion_curve", "deletion_curve")
     }
     found = {}

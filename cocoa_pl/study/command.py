@@ -12,10 +12,12 @@ from typing import Any
 from cocoa_pl.cli.common import checkpoint_of, make_parser
 from cocoa_pl.cli.values import channels, side
 from cocoa_pl.config import StudyConfig, load_as, option_names, read_yaml
-from cocoa_pl.errors import ConfigError
+from cocoa_pl.config.study import plays_part
+from cocoa_pl.errors import CheckpointError, ConfigError
 
 _ENCODERS = "study.encoders="
 _NEAR = 0.7  # how much a mistyped section is like the one that was meant
+_MOST_RUNS = 5  # that a message names
 _PROGRAMS = ("torchscript", "export")
 _WITH_FILE = ("torchvision", "timm", *_PROGRAMS)  # kinds of explain.py --encoder that bring no weights
 
@@ -69,7 +71,7 @@ def parse_study(argv: list[str] | None = None) -> StudyRequest:
     """
     parser = make_parser("python -m cocoa_pl.study", "Are the features of the corpus found? The paper's verification.", schema=StudyConfig)
     parser.usage = "%(prog)s [CONFIG] [--ckpt PATH ...] [--out DIR] [key=value ...]"
-    parser.epilog = "CONFIG: a YAML file of options, such as configs/study/fashion_mnist.yaml"
+    parser.epilog = "CONFIG: a YAML file of options, such as configs/study/fashion_mnist.yaml; a run's folder or a .ckpt is taken as --ckpt"
     parser.add_argument(
         "--ckpt", metavar="[TITLE=]PATH", nargs="+", action="extend", default=[], help="encoders beside study.encoders, written as those"
     )
@@ -83,12 +85,19 @@ def parse_study(argv: list[str] | None = None) -> StudyRequest:
     if "" in (*words, args.out):
         raise ConfigError("'': a word of the command line is empty")
     overrides = tuple(word for word in words if _is_option(word))  # also of those after --ckpt: whoever writes one there means the option
-    configs = [word for word in args.overrides if word not in overrides]
+    others = [word for word in args.overrides if word not in overrides]
+    configs = [word for word in others if not _is_encoder(word)]
     layer = _config(configs)
     config = load_as(StudyConfig, layer, overrides=overrides)
-    asked = [*config.study.encoders, *(word for word in args.ckpt if word not in overrides)]
+    asked = [
+        *config.study.encoders,
+        *(word for word in others if _is_encoder(word)),
+        *(word for word in args.ckpt if word not in overrides),
+    ]
     if not asked:
-        raise ConfigError("study.encoders: which encoders? name some in a config, or give --ckpt PATH")
+        trains = f"{configs[0]} has no study section; " if layer and "study" not in layer else ""
+        raise ConfigError(f"study.encoders: which encoders? {trains}give --ckpt PATH, or a config that names some, as in configs/study/")
+    _check_parts(layer, overrides)
     encoders = tuple(parse_encoder(text) for text in asked)
     titles = [encoder.title for encoder in encoders]
     if twice := [title for title in titles if titles.count(title) > 1]:
@@ -110,6 +119,23 @@ def _is_option(word: str) -> bool:
     return section in sections or (bool(difflib.get_close_matches(section, sections, n=1, cutoff=_NEAR)) and not exists(value))
 
 
+def _is_encoder(word: str) -> bool:
+    """Whether a word without --ckpt can only be meant so: a folder or a checkpoint."""
+    return Path(word).is_dir() or (Path(word).suffix == ".ckpt" and ("=" not in word or exists(word)))
+
+
+def _check_parts(layer: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """See that every option that is given has something to do here.
+
+    Raises:
+        ConfigError: one has not.
+    """
+    given = [f"{section}.{name}" for section, options in layer.items() if isinstance(options, Mapping) for name in options]
+    for option in (*given, *(word.partition("=")[0].strip() for word in overrides)):
+        if not plays_part(option):
+            raise ConfigError(f"{option}: plays no part in a study")
+
+
 def _config(words: Sequence[str]) -> Mapping[str, Any]:
     """The config among the words of a command line that are no options; without one, nothing.
 
@@ -121,8 +147,6 @@ def _config(words: Sequence[str]) -> Mapping[str, Any]:
             raise ConfigError(f"'{word}': an option is written section.key=value (see --help), an encoder --ckpt [TITLE=]PATH")
     if len(words) > 1:
         raise ConfigError(f"'{words[1]}': one config is read, {words[0]}; encoders are named by --ckpt")
-    if words and (Path(words[0]).is_dir() or Path(words[0]).suffix == ".ckpt"):
-        raise ConfigError(f"'{words[0]}': no config; encoders are named by --ckpt")
     try:
         return read_yaml(words[0]) if words else {}
     except ConfigError as error:
@@ -161,6 +185,20 @@ def parse_encoder(text: str) -> EncoderSpec:
 
 
 def _of_file(title: str, kind: str | None, file: str) -> EncoderSpec:
-    checkpoint = checkpoint_of(Path(file))
+    if (folder := Path(file)).is_dir() and not (folder / "last.ckpt").is_file():
+        _refuse_runs(folder)
+    checkpoint = checkpoint_of(folder)
     own = checkpoint.resolve().parent.name if checkpoint.name == "last.ckpt" else checkpoint.stem
     return EncoderSpec(title or own, kind, checkpoint)
+
+
+def _refuse_runs(folder: Path) -> None:
+    """Name the runs below a folder that is none itself.
+
+    Raises:
+        CheckpointError: there are some.
+    """
+    runs = sorted(str(last.parent) for last in folder.glob("*/last.ckpt"))
+    if runs:
+        more = f" and {len(runs) - _MOST_RUNS} more" if len(runs) > _MOST_RUNS else ""
+        raise CheckpointError(f"{folder}: holds no last.ckpt; the runs below it are {', '.join(runs[:_MOST_RUNS])}{more}")

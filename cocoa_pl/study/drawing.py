@@ -26,7 +26,8 @@ class Draw:
         seed: of the draw.
         explicands: (E,), class by class.
         own: (E,), number of the explicand's class among those that take part.
-        others: (E,), number of another class, whose corpus it meets in the setting ``different``; every class is met equally often.
+        others: (E,), number of another class, whose corpus it meets in the setting ``different``: the explicands of a class meet the other
+            classes in turn, so that among them none is met twice before all are met once.
         corpora: (L, M).
         foil: (F,), of any class, the corpora's natural share included; no picture of a corpus.
         judge_corpora: (L, M'), disjoint from both: what maps are judged by.
@@ -112,7 +113,7 @@ def draw(
             "lower explain.foil_size"
         ) from error
     own = torch.arange(num).repeat_interleave(per_class)
-    step = torch.arange(per_class).repeat(num) + own  # begins elsewhere in every class, so that all are met equally often
+    step = torch.arange(per_class).repeat(num) + own  # begins elsewhere in every class, so that no class is met first by all
     corpora, judge_corpora = drawn[:, judge_corpus_size:], drawn[:, :judge_corpus_size]
     return Draw(
         seed, torch.cat(explicands), own, (own + 1 + step % (num - 1)) % num, corpora, foil[judge_foil_size:],

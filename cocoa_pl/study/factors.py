@@ -20,18 +20,18 @@ from cocoa_pl.study.plan import Plan
 from cocoa_pl.study.results import Factor
 from cocoa_pl.study.sensitivity import Maps, Question, factor, measured
 from cocoa_pl.study.subject import LinearHead, Subject
+from cocoa_pl.study.writing import CASCADE, RISE
 from cocoa_pl.types import Removal
 
-CASCADE = "cascade"
 _CASCADE_STEPS = 8
-_PREFERRED = "rise"
+
 MapsOf = Callable[[Question], tuple[Maps, dict[str, Removal]]]
 """What gives the maps of every level, and what curves take pixels away by where that differs."""
 
 
 def method_of(plan: Plan) -> str:
     """The method whose factors are varied: RISE, or the first where RISE is not asked for."""
-    return _PREFERRED if _PREFERRED in plan.methods else next(iter(plan.methods))
+    return RISE if RISE in plan.methods else next(iter(plan.methods))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def cascaded(config: StudyConfig, subject: Subject, plan: Plan, draws: Sequence[
     questions = [Question(subject, plan, drawn, head, method=method) for drawn in few]
     levels = _Levels(("", *subject.layers(_CASCADE_STEPS)), "")
     made = []
-    with _bar(config, subject, "cascade", total=len(questions)) as bar:
+    with _bar(config, subject, CASCADE, total=len(questions)) as bar:
         for question in questions:
             made.append(subject.cells.of(_key(CASCADE, levels, question), partial(_lost, question)))
             bar.update()
@@ -167,7 +167,7 @@ def _key(name: str, levels: _Levels, question: Question) -> list[object]:
     return [
         name, levels.names, levels.removals, levels.reference, subject.fingerprint, drawn.seed, question.method, question.measures,
         described(plan.removal), plan.curve_steps, plan.corpus_size, plan.foil_size, question.pictures, drawn.own.tolist(),
-        None if question.head is None else float(question.head.weight.double().sum()),
+        None if question.head is None else question.head.key,
     ]  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def findings(results: Results) -> list[Finding]:
 def findings_markdown(found: Sequence[Finding]) -> str:
     """A table of verdicts, a claim a row and an encoder a column; then the rules, and the numbers.
 
-    Methods are merged: "holds" where all agree, else "holds (RISE); undecided (GradientSHAP)".
+    Methods are merged: "holds" where all agree, else "holds (RISE); undecided (GradientSHAP)". Of one encoder :func:`summary_words` says
+    as much as the table would, so that it is left out.
     """
     if not found:
         return "No finding could be judged: that takes intervals, which take two seeds at least, and COCOA beside what it is compared with."
@@ -58,10 +59,13 @@ def findings_markdown(found: Sequence[Finding]) -> str:
     verdicts = [
         [claim, *(merged([one for one in found if (one.claim, one.encoder) == (claim, title)]) for title in titles)] for claim in claims
     ]
-    numbers = [[one.claim, one.encoder, one.where, one.verdict, one.evidence] for one in found]
+    numbers = [
+        ["" if before is not None and before.claim == one.claim else one.claim, one.encoder, one.where, one.verdict, one.evidence]
+        for before, one in zip((None, *found), found, strict=False)
+    ]
     return "\n\n".join(
         [
-            table(["finding", *titles], verdicts),
+            *([table(["finding", *titles], verdicts)] if len(titles) > 1 else []),
             "\n".join(f"- {rule}" for rule in rules()),
             "<details><summary>The numbers behind each verdict</summary>",
             table(["finding", "encoder", "method", "verdict", "evidence"], numbers),

@@ -10,15 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+import yaml
 
-from cocoa_pl.config import StudyConfig, to_yaml
+from cocoa_pl.config import StudyConfig, to_dict
+from cocoa_pl.config.study import parts_of
 from cocoa_pl.files import write_bytes, write_json
 from cocoa_pl.study.findings import findings, summary_words
+from cocoa_pl.study.judging import ABOVE_RANDOM, AGREEMENT_LOST, ENOUGH_CORPUS, MEASURE, NEAR_ZERO
 from cocoa_pl.study.latex import latex
 from cocoa_pl.study.plots import plots, rendered
 from cocoa_pl.study.results import Results
 from cocoa_pl.study.tables import differences_csv, factors_csv, grid_csv, markdown
-from cocoa_pl.study.views import ViewsStudy
+from cocoa_pl.study.views import ViewsStudy, method_words
 from cocoa_pl.study.views_page import views_html
 from cocoa_pl.study.views_pdf import views_pdf
 from cocoa_pl.study.views_tables import views_csv, views_markdown
@@ -47,20 +50,24 @@ class Folder:
         self._notes.append(sentence)
 
     def write(self, results: Results, views: Sequence[ViewsStudy]) -> None:
-        """What can be written in no time: README.md, tables, options and versions.
+        """What can be written in no time: README.md, tables, options and versions. What an earlier study left in this folder goes before,
+        so that nothing beside the new tables tells of something else.
 
         Raises:
             OutputError: the folder cannot be written.
         """
+        self._forget_earlier()
         self._write_texts(results, views, pictures=None)
 
     def draw(self, results: Results, views: Sequence[ViewsStudy]) -> None:
         """Curves and other pictures, the pages of the augmentation study, and README.md once more, which shows them; last of all, as
-        drawing takes a while. Files of an earlier study in this folder that this one does not have are removed.
+        drawing takes a while.
 
         Raises:
             OutputError: the folder cannot be written.
         """
+        print("drawing pictures ...", flush=True)
+        self._forget_earlier()
         figures = plots(results)
         for stem, figure in figures.items():
             self._write(f"{stem}.png", rendered(figure, "png"))
@@ -69,11 +76,13 @@ class Folder:
             self._write("views.html", views_html(views).encode())
             self._write("views.pdf", views_pdf(views))
         self._write_texts(results, views, pictures=tuple(figures))
-        for name in self._earlier - self._written:
-            (self.path / name).unlink(missing_ok=True)
+
+    def _forget_earlier(self) -> None:
+        while self._earlier:
+            (self.path / self._earlier.pop()).unlink(missing_ok=True)
 
     def _write_texts(self, results: Results, views: Sequence[ViewsStudy], *, pictures: Sequence[str] | None) -> None:
-        texts = {"README.md": self._page(results, views, pictures), "study.yaml": to_yaml(self.config)}
+        texts = {"README.md": self._page(results, views, pictures), "study.yaml": _yaml(self.config)}
         if results.grid:
             texts |= {"grid.csv": grid_csv(results), "differences.csv": differences_csv(results)}
         if results.factors:
@@ -105,12 +114,7 @@ class Folder:
     def _facts(self, results: Results) -> list[str]:
         config, study, explain = self.config, self.config.study, self.config.explain
         judged = "The corpus and foil that were explained also judge" if study.in_sample else "Others, as many, judge"
-        settings = {
-            "integrated_gradients": f"integrated gradients with {explain.num_steps} steps",
-            "gradient_shap": f"GradientSHAP with {explain.num_samples} draws",
-            "rise": f"RISE with {explain.num_masks} centred masks of {explain.grid_size} cells a side",
-        }
-        methods = ", ".join(settings.get(name, name.replace("_", " ")) for name in explain.attributions)
+        methods = ", ".join(method_words(name, explain) for name in explain.attributions)
         seeds = ", ".join(map(str, study.seeds))
         return [
             f"Data: {config.data.name}; classes: {', '.join(self.class_names)}. For each of {len(study.seeds)} seeds ({seeds}): "
@@ -125,7 +129,17 @@ class Folder:
             "study": self.name,
             "seeds": list(results.seeds),
             "classes": list(self.class_names),
-            "encoders": {facts.title: {**facts.about, "head_accuracy": facts.head_accuracy} for facts in results.encoders},
+            "encoders": {
+                facts.title: {**facts.about, "head_accuracy": facts.head_accuracy, "reliability": facts.reliability}
+                for facts in results.encoders
+            },
+            "judged_by": {
+                "measure": MEASURE,
+                "near_zero": NEAR_ZERO,
+                "above_random": ABOVE_RANDOM,
+                "enough_corpus": ENOUGH_CORPUS,
+                "agreement_lost": AGREEMENT_LOST,
+            },
             "costs": {title: vars(cost) for title, cost in results.costs.items()},
             "notes": self._notes,
             "files": sorted(self._written),
@@ -141,6 +155,12 @@ def _files_of(record: Path) -> set[str]:
         return {name for name in files if isinstance(name, str) and Path(name).name == name}
     except (OSError, ValueError, LookupError, TypeError):
         return set()
+
+
+def _yaml(config: StudyConfig) -> str:
+    """The options that play a part, as the command line reads them again."""
+    text: str = yaml.safe_dump(parts_of(to_dict(config)), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _version(name: str) -> str:

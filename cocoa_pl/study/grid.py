@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from cocoa_pl.attributions.reliability import stepped_up_correlation
 from cocoa_pl.data.source import Source
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.explainer import Explainer
@@ -25,11 +26,11 @@ from cocoa_pl.study.drawing import Draw
 from cocoa_pl.study.plan import REPLACED, Plan
 from cocoa_pl.study.results import CONTROL, RANDOMISED
 from cocoa_pl.study.subject import LinearHead, Subject
+from cocoa_pl.study.writing import RISE
 from cocoa_pl.types import Attribution, Scorer
 
 _PIXELS = 2**17  # of the explicands of a block
 _MOST = 50
-_RISE = "rise"
 Row = tuple[str, str, str]
 """Method, target and setting of a map."""
 
@@ -125,10 +126,10 @@ class Seed:
         """Everything that decides a part's numbers."""
         val, train = self.subject.splits.val, self.subject.splits.train
         return [
-            name, self.subject.fingerprint, self.draw.seed, plan.targets, plan.settings, plan.measures, sorted(plan.methods.items()),
-            sorted(plan.controlled.items()), plan.randomised, described(plan.removal), plan.curve_steps, self._pictures(train),
+            name, self.subject.fingerprint, self.draw.seed, plan.targets, plan.settings, plan.measures, list(plan.methods.items()),
+            list(plan.controlled.items()), plan.randomised, described(plan.removal), plan.curve_steps, self._pictures(train),
             digest(val, self.draw.explicands[rows]), self.draw.own[rows].tolist(), self.draw.others[rows].tolist(),
-            None if self.head is None else float(self.head.weight.double().sum()),
+            None if self.head is None else self.head.key,
         ]  # fmt: skip
 
     def _compute(self, rows: Tensor, maps_of: MapsOf) -> dict[str, Tensor]:
@@ -196,12 +197,16 @@ class Seed:
     def _explained(
         self, encoder: FrozenEncoder, methods: Mapping[str, Attribution], images: Tensor, known: Known, targets: list[Wanted]
     ) -> tuple[dict[str, dict[Wanted, Tensor]], Tensor]:  # fmt: skip
-        """Method to wanted maps, and the reliability of RISE's."""
+        """Method to wanted maps, and the reliability of RISE's of COCOA."""
         asked = ask(known, targets)
         explainer = Explainer(encoder, attributions=methods, removal=self.plan.removal, chunk_size=self.plan.chunk_size)
         made = explainer.explain(images, asked.target, seed=derive_seed(self.draw.seed, "masks"))
-        reliability = made.reliability.get(_RISE, torch.tensor(float("nan")))
-        return {method: asked.maps(maps) for method, maps in made.attributions.items()}, reliability.nanmean()
+        maps = {method: asked.maps(own) for method, own in made.attributions.items()}
+        errors = asked.maps(made.draws[RISE]) if RISE in made.draws else {}
+        cocoa = {one: own for one, own in maps.get(RISE, {}).items() if one[0] == REPLACED and one in errors}
+        halves = [(own + errors[one], own - errors[one]) for one, own in cocoa.items()]
+        told = [stepped_up_correlation(first[None], second[None]) for first, second in halves]  # an error is half of their difference
+        return maps, torch.cat(told).nanmean() if told else torch.tensor(float("nan"))
 
     def _references(self) -> tuple[References, References, tuple[FrozenEncoder, References] | None]:
         """What explains, what judges, and the randomised network with what explains by it: encoded once, when a block first asks."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from cocoa_pl.metrics.intervals import Interval, t_interval
-from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, SETTINGS, TARGETS, Areas, Cell, Factor, Results
+from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, SETTINGS, TARGETS, Areas, Cell, Factor, Level, Results
 from cocoa_pl.study.writing import (
     CASCADE,
     by_unit,
@@ -27,6 +27,8 @@ MEASURE = MEASURES[0]
 """What findings are judged by."""
 NEAR_ZERO = 0.1
 """A gap is about 0, and a change small, within this share of COCOA's own gap."""
+LEAST_MARGIN = 0.01
+"""But the margin is never less than this, so that a small gap, or one below 0, leaves something to be within."""
 ABOVE_RANDOM = 0.01
 """So much may label-free's gap exceed that of the random order and count as not above it."""
 ENOUGH_CORPUS = 20
@@ -36,6 +38,7 @@ AGREEMENT_LOST = 0.5
 
 
 _SHARE = f"{100 * NEAR_ZERO:.0f} %"
+_FLOOR = f"(of {LEAST_MARGIN} at least)"
 Judged = tuple[str, str, str]
 """Method in words, empty where the claim is of none; verdict; evidence."""
 
@@ -45,14 +48,16 @@ def rules() -> list[str]:
     return [
         f"All by the gap of the {words_of(MEASURE)}, 95 % t-intervals over seeds, and paired differences. An interval that crosses the "
         "line leaves a finding undecided.",
-        "Best gap: holds if the interval of COCOA minus each other target is above 0, does not hold if one of them is below 0.",
-        f"Label-free: holds if the interval of its gap minus the random order's ends at {ABOVE_RANDOM} or below; else does not hold if it "
-        "begins above 0.",
+        "Best gap: holds if the intervals of COCOA minus each other target and minus the random order are above 0 (without a random order: "
+        "that of COCOA's own gap instead), does not hold if one of them is below 0.",
+        f"Label-free: holds if it is above random by no more than {ABOVE_RANDOM}, which is to say that the interval of its gap minus the "
+        "random order's ends there or below; else does not hold if it begins above 0.",
         f"About 0, of a randomised network, of the controls (insertion minus deletion too): holds if the gap's interval lies within "
-        f"{_SHARE} of COCOA's own gap by the same method (for controls: of its mean over methods) on either side of 0, does not "
-        "hold if wholly outside.",
-        f"Flat and stable: hold if for each size the interval of its gap minus the reference size's lies within {_SHARE} of the "
-        f"reference's gap, do not hold if one is wholly outside; sizes of the corpus from {ENOUGH_CORPUS}.",
+        f"{_SHARE} {_FLOOR} of COCOA's own gap by the same method (for controls: of its mean over methods) on either side of 0, does "
+        "not hold if wholly outside.",
+        f"Flat and stable: hold if for each size the interval of its gap minus the reference size's lies within {_SHARE} {_FLOOR} "
+        f"of the reference's gap, do not hold if one is wholly outside. Of the corpus, sizes from {ENOUGH_CORPUS}; where the grid's own is "
+        "smaller, the smallest of them is the reference.",
         "Cascade: the gap with all layers redrawn is judged as under about 0. The agreement is the rank correlation with the encoder's own "
         f"maps: it is lost if its interval ends below {AGREEMENT_LOST}, not lost if it begins above.",
         "Factors that were run with one seed have intervals over explicands.",
@@ -74,18 +79,25 @@ def judge_about(interval: Interval, margin: float) -> str | None:
 
 
 def _best(results: Results, encoder: str, setting: str) -> Iterator[Judged]:
+    random = _areas(results, encoder, setting, CONTROL, "random")
     for method in results.methods(encoder):
         areas = {target: _areas(results, encoder, setting, method, target) for target in TARGETS}
         own = areas.pop("cocoa")
-        against = {target: difference(own, other) for target, other in areas.items() if own is not None and other is not None}
-        if len(against) < len(areas) or any(math.isnan(interval.low) for interval in against.values()):
+        if own is None:
+            continue
+        alone = t_interval(own.by_seed("gap"))
+        floor = alone if random is None else difference(own, random)
+        against = {target: difference(own, other) for target, other in areas.items() if other is not None}
+        if len(against) < len(areas) or any(math.isnan(interval.low) for interval in (floor, *against.values())):
             continue
         closest = min(against, key=lambda target: against[target].low)
-        verdict = HOLDS if against[closest].low > 0 else UNDECIDED
         lowest = min(against, key=lambda target: against[target].high)
-        if against[lowest].high < 0:
-            closest, verdict = lowest, FAILS
-        yield words_of(method), verdict, f"{told(against[closest], signed=True)} against {words_of(closest)}"
+        failed = against[lowest].high < 0
+        verdict = FAILS if failed or floor.high < 0 else HOLDS if against[closest].low > 0 and floor.low > 0 else UNDECIDED
+        closest = lowest if failed else closest
+        evidence = f"COCOA's gap {told(alone, signed=True)}, {told(against[closest], signed=True)} against {words_of(closest)}"
+        beside = "" if random is None else f", {told(floor, signed=True)} against the random order"
+        yield words_of(method), verdict, evidence + beside
 
 
 def _label_free(results: Results, encoder: str, setting: str) -> Iterator[Judged]:
@@ -126,7 +138,7 @@ def _about_zero(results: Results, encoder: str, setting: str, place: tuple[str, 
 
 def _flat(factor: Factor) -> Iterator[tuple[str, str]]:
     """(verdict, evidence): whether no level's gap is far from the reference level's."""
-    reference = level_of(factor, factor.reference)
+    reference = _reference(factor)
     if reference is None or MEASURE not in reference.gaps:
         return
     own = t_interval(by_unit(reference.gaps[MEASURE])).mean
@@ -141,11 +153,19 @@ def _flat(factor: Factor) -> Iterator[tuple[str, str]]:
     verdict = FAILS if FAILS in verdicts else UNDECIDED if UNDECIDED in verdicts else HOLDS
     ends = {name: (judge_about(value, _margin(own)) == verdict, max(-value.low, value.high)) for name, value in apart.items()}
     furthest = max(ends, key=lambda name: ends[name])
+    other = "" if reference.name == factor.reference else f" (the grid's own {factor.reference} is below {ENOUGH_CORPUS})"
     yield (
         verdict,
-        f"gap {number(own)} at {factor.reference}, {told(apart[furthest], signed=True)} at {furthest}, the furthest of {len(apart)}; "
+        f"gap {number(own)} at {reference.name}{other}, {told(apart[furthest], signed=True)} at {furthest}, the furthest of {len(apart)}; "
         f"flat within +-{number(_margin(own))}",
     )
+
+
+def _reference(factor: Factor) -> Level | None:
+    """The grid's own level; where that does not take part the smallest that does."""
+    if _takes_part(factor, factor.reference):
+        return level_of(factor, factor.reference)
+    return min((level for level in factor.levels if _takes_part(factor, level.name)), key=lambda level: int(level.name), default=None)
 
 
 def _takes_part(factor: Factor, level: str) -> bool:
@@ -186,8 +206,8 @@ def _areas(results: Results, encoder: str, setting: str, method: str, target: st
 
 
 def _margin(gap: float) -> float:
-    """About 0 beside a gap; nothing is where COCOA has none."""
-    return NEAR_ZERO * max(gap, 0.0)
+    """About 0 beside COCOA's gap; NaN where that is not known."""
+    return gap if math.isnan(gap) else max(NEAR_ZERO * gap, LEAST_MARGIN)
 
 
 GRID_CLAIMS: tuple[tuple[str, Callable[[Results, str, str], Iterator[Judged]], tuple[str, ...]], ...] = (

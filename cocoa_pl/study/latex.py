@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cocoa_pl.study.results import MEASURES, Factor, Results
-from cocoa_pl.study.rows import Column, Number, Row, difference_rows, factor_rows, grid_columns, grid_rows
+from cocoa_pl.study.rows import TWO_YARDSTICKS, Column, Number, Row, difference_rows, factor_rows, grid_columns, grid_rows
 from cocoa_pl.study.writing import CASCADE, QUANTITIES, duration, encoders, number, settings, words_of
 
 _ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$"}
@@ -98,6 +98,8 @@ def _factors(factors: Sequence[Factor], name: str) -> str:
     ]
     header = ["", "lost last" if name == CASCADE else "level", f"gap {_ARROWS[1]}", "difference", "agreement"]
     caption = f"{name.capitalize()}: gap of the {words_of(MEASURES[0])}, its difference to the reference, rank correlation of the maps."
+    if any(factor.name in TWO_YARDSTICKS for factor in factors):
+        caption += " Each removal and each blur has curves of its own, so that their gaps are not of one yardstick."
     return _tabular("llrrr", [_line(header)], list(_grouped(groups)), caption, name)
 
 

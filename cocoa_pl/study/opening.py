@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from cocoa_pl.data.splits import Splits
 from cocoa_pl.errors import CocoaError, ConfigError, DivergedError
 from cocoa_pl.explainer import Explainer, load_removal
 from cocoa_pl.models.sources import is_ours
-from cocoa_pl.rng import derive_seed
+from cocoa_pl.registry import REMOVALS
+from cocoa_pl.rng import generator
 from cocoa_pl.study.command import EncoderSpec, StudyRequest
 from cocoa_pl.study.plan import Plan
 from cocoa_pl.targets import label_free
@@ -159,9 +161,10 @@ def controls_of(config: StudyConfig) -> dict[str, Attribution]:
 
 def removal_of(config: StudyConfig, splits: Splits, name: str, **options: Any) -> Removal:
     """A removal by its name; one that draws from images is given some of training."""
-    order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(derive_seed(config.run.seed, "pool")))
-    pool = splits.train.load(order[:_POOL].tolist()).float() / 255
-    return load_removal(name, pool=pool, **options)
+    if "pool" in inspect.signature(REMOVALS.load(name)).parameters:
+        order = torch.randperm(len(splits.train), generator=generator(config.run.seed, "pool"))
+        options["pool"] = splits.train.load(order[:_POOL].tolist()).float() / 255
+    return load_removal(name, **options)
 
 
 def _stored(spec: EncoderSpec) -> Mapping[str, Any] | None:

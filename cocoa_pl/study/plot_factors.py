@@ -14,10 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from cocoa_pl.study.plot_style import (
+    PROBABILITIES,
     SETTING_WORDS,
     WIDTH,
     Look,
     Means,
+    clip_axis,
     handle,
     line_with_band,
     looks_of,
@@ -29,16 +31,16 @@ from cocoa_pl.study.plot_style import (
     wrapped,
 )
 from cocoa_pl.study.results import MEASURES, Factor, Results
-from cocoa_pl.study.writing import words_of
+from cocoa_pl.study.writing import CASCADE, words_of
 
-_CASCADE, _AGREEMENT = "cascade", "agreement"
+_AGREEMENT = "agreement"
 _TITLES = {
     "corpus_size": "Corpus size", "foil_size": "Foil size", "num_masks": "Number of masks", "removal": "Removal",
-    "blur_sigma": "Blur strength", _CASCADE: "Layers lost one by one",
+    "blur_sigma": "Blur strength", CASCADE: "Layers lost one by one",
 }  # fmt: skip
 _AXES = {
     "corpus_size": "images in the corpus", "foil_size": "images in the foil", "num_masks": "masks",
-    "blur_sigma": "sigma of the blur, in pixels", _CASCADE: "share of layers redrawn",
+    "blur_sigma": "sigma of the blur, in pixels", CASCADE: "share of layers redrawn",
 }  # fmt: skip
 _REFERENCE = Line2D([], [], color="#999999", lw=4, alpha=0.5, label="as in the grid")
 _DODGE = 0.17  # of a row, between encoders
@@ -60,7 +62,7 @@ def factor_figures(results: Results) -> dict[str, Figure]:
     for name in dict.fromkeys(factor.name for factor in results.factors):
         factors = [factor for factor in results.factors if factor.name == name and factor.levels]
         if factors:
-            made[_CASCADE if name == _CASCADE else f"sensitivity_{name}"] = _figure(name, factors, num_seeds=len(results.seeds))
+            made[CASCADE if name == CASCADE else f"sensitivity_{name}"] = _figure(name, factors, num_seeds=len(results.seeds))
     return made
 
 
@@ -84,7 +86,7 @@ def _figure(name: str, factors: Sequence[Factor], *, num_seeds: int) -> Figure:
             _draw(figure, axes, factor, shown[n], look, scale, k - (len(factors) - 1) / 2)
         _dress(axes, name, factors, shown[n], scale, below=n + columns >= len(shown), width=(WIDTH - 0.4) / columns - 0.48)
     handles = [handle(look, line=not scale.words) for look in looks]
-    handles += [] if name == _CASCADE else [_REFERENCE]
+    handles += [] if name == CASCADE else [_REFERENCE]
     most = max(len(own.get_label()) for own in handles)  # type: ignore[arg-type]
     ncols = max(1, min(len(handles), int(WIDTH / (_LETTER * most + 0.7))))
     figure.legend(handles=handles, loc="outside lower center", ncols=ncols, title=means_of(num_seeds), title_fontsize=8)
@@ -94,7 +96,7 @@ def _figure(name: str, factors: Sequence[Factor], *, num_seeds: int) -> Figure:
 def _scale(name: str, factors: Sequence[Factor]) -> _Scale:
     """Share of the layers for the cascade; numbers where all levels are, on a log scale where they span much; words otherwise."""
     names = list(dict.fromkeys(level.name for factor in factors for level in factor.levels))
-    if name == _CASCADE:
+    if name == CASCADE:
         return _Scale({})
     try:
         numbers = [float(own) for own in names]
@@ -139,6 +141,8 @@ def _dress(axes: Axes, name: str, factors: Sequence[Factor], shown: str, scale: 
     better = "rank correlation of maps" if shown == _AGREEMENT else f"gap of {words_of(shown)}"
     axes.set_title(wrapped(better, 30))
     (axes.axvline if scale.words else axes.axhline)(0, color="#333333", lw=0.8, zorder=1)
+    if shown == _AGREEMENT or shown in PROBABILITIES:
+        clip_axis(axes, "x" if scale.words else "y", -1, 1)
     references = list(dict.fromkeys(factor.reference for factor in factors if factor.reference in scale.places))
     for place in (scale.places[own] for own in references):
         if scale.words:

@@ -26,6 +26,10 @@ from cocoa_pl.study.writing import words_of
 WIDTH = 7.2
 """Of a figure on paper, in inches: a text column of A4 or letter."""
 SETTING_WORDS = {"same": "explicands of the corpus' class", "different": "explicands of other classes than the corpus'"}
+PROBABILITIES = ("corpus_majority", "explicand_probability")
+"""Measures within [0, 1]; their gaps are within [-1, 1]."""
+_MARGIN = 0.03
+"""Beyond what is possible, so that what lies at its end is seen whole."""
 _STYLE: dict[str, object] = {
     "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
     "figure.titlesize": 10, "figure.titleweight": "bold", "axes.titleweight": "bold", "axes.spines.top": False, "axes.spines.right": False,
@@ -197,13 +201,29 @@ def handle(look: Look, *, line: bool = True) -> Line2D:
     return Line2D([], [], color=look.colour, ls=dashes, lw=look.width, label=words, **marker_of(look, 5.5))
 
 
-def line_with_band(axes: Axes, x: Tensor, own: Means, look: Look, *, markers: int = 5, shift: int = 0) -> None:
-    """Means as a line with a few markers, intervals as a band where there are any; shift moves the markers along the line."""
+def clip_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
+    """Limits no wider than what is possible and a margin; narrower ones stay. Called when everything is drawn.
+
+    Example:
+        >>> axes = Figure().subplots()
+        >>> _ = axes.plot([0, 1], [0.5, 3.0])
+        >>> clip_axis(axes, "y", 0, 1)
+        >>> print(f"{axes.get_ylim()[0]:.3f} {axes.get_ylim()[1]:.3f}")
+        0.375 1.030
+    """
+    now, limit = (axes.get_xlim(), axes.set_xlim) if which == "x" else (axes.get_ylim(), axes.set_ylim)
+    limit(max(min(now), low - _MARGIN), min(max(now), high + _MARGIN))
+
+
+def line_with_band(
+    axes: Axes, x: Tensor, own: Means, look: Look, *, markers: int = 5, shift: int = 0, band: bool = True
+) -> None:  # fmt: skip
+    """Means as a line with a few markers, intervals as a band where wanted and known; shift moves the markers along the line."""
     every = max(1, round(len(x) / markers))
     axes.plot(
         x.tolist(), own.mean.tolist(), color=look.colour, ls=look.dashes, lw=look.width, markevery=(shift % every, every),
         label=look.words, zorder=look.layer, **marker_of(look, 5),
     )  # fmt: skip
-    if bool(own.low.isfinite().any()):
+    if band and bool(own.low.isfinite().any()):
         ends = own.low.tolist(), own.high.tolist()
         axes.fill_between(x.tolist(), *ends, color=look.colour, alpha=0.14, lw=0, zorder=look.layer - 2, label=f"_{look.words}")

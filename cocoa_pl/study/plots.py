@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from cocoa_pl.study.plot_factors import factor_figures
 from cocoa_pl.study.plot_style import (
+    PROBABILITIES,
     SETTING_WORDS,
     WIDTH,
+    clip_axis,
     drawing,
     handle,
     line_with_band,
@@ -34,6 +36,7 @@ _ORDER = (*reversed(TARGETS), RANDOMISED)
 _PANELS = 4  # side by side
 _ROW = 0.165  # inches that a row of dots takes
 _AIR = 0.3  # rows left free above a heading
+_BANDS = ("cocoa", "random")  # of the curves that have their intervals drawn; with all of them nothing could be told apart
 _Group = tuple[str, list[tuple[str, str]]]  # a heading, and (method, target) below it
 
 
@@ -89,6 +92,8 @@ def _gaps(results: Results, encoders: Sequence[str], setting: str) -> Figure:
             axes.locator_params(axis="x", nbins=16 // (columns + 1))
         else:
             axes.remove()
+    if measure in PROBABILITIES:
+        clip_axis(panels[0, 0], "x", -1, 1)
     _label_rows(panels[:, 0].tolist(), groups)
     figure.supxlabel(f"gap: insertion \N{MINUS SIGN} deletion (higher is better)\n{means_of(len(results.seeds))}", fontsize=8)
     return figure
@@ -107,6 +112,9 @@ def _by_measure(results: Results, encoder: str) -> Figure:
             panels[row, column].set_title(wrapped(words_of(measure), 18))
         if column == 0:
             panels[row, column].set_ylabel(SETTING_WORDS[setting], fontweight="bold")
+    for column, measure in enumerate(measures):
+        if measure in PROBABILITIES:
+            clip_axis(panels[0, column], "x", -1, 1)
     _label_rows(panels[:, 0].tolist(), groups)
     figure.supxlabel(
         f"gap: insertion \N{MINUS SIGN} deletion (higher is better for every measure)\n{means_of(len(results.seeds))}", fontsize=8
@@ -185,7 +193,8 @@ def _curves(results: Results, encoder: str, setting: str) -> Figure:
             areas = results.grid.get(Cell(encoder, setting, measure, own, target))
             if areas is not None:
                 curves = areas.insertion_curve if kind == "insertion" else areas.deletion_curve
-                line_with_band(axes, torch.linspace(0, 1, curves.shape[1]), means(curves), look_of(target), shift=n)
+                x = torch.linspace(0, 1, curves.shape[1])
+                line_with_band(axes, x, means(curves), look_of(target), shift=n, band=target in _BANDS)
         if row == 0:
             axes.set_title(method_words(method))
         axes.tick_params(labelbottom=True)
@@ -193,9 +202,13 @@ def _curves(results: Results, encoder: str, setting: str) -> Figure:
     for axes, words in zip(panels[:, 0], ("insertion (higher is better)", "deletion (lower is better)"), strict=True):
         axes.set_ylabel(words_of(measure) + f"\n{words}")
     panels[0, 0].set_xlim(0, 1)
+    if measure in PROBABILITIES:
+        clip_axis(panels[0, 0], "y", 0, 1)
     there = list(dict.fromkeys(target for rows in (*groups.values(), controls) for _, target in rows))
+    banded = " and ".join(words_of(target) for target in _BANDS if target in there)
+    title = means_of(len(results.seeds)) + (f" ({banded})" if banded and len(results.seeds) > 1 else "")
     figure.legend(
         handles=[handle(look_of(target)) for target in there], loc="outside lower center", ncols=min(4, len(there)),
-        title=means_of(len(results.seeds)), title_fontsize=8,
+        title=title, title_fontsize=8,
     )  # fmt: skip
     return figure

@@ -6,17 +6,34 @@ Shape legend
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
+from cocoa_pl.config.study import CONTROLS
 from cocoa_pl.metrics.intervals import Interval, t_interval
 from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, TARGETS, Areas, Cell, Factor, Results
-from cocoa_pl.study.writing import QUANTITIES, by_unit, difference, encoders, excludes_zero, level_difference, level_name, level_of
+from cocoa_pl.study.writing import (
+    QUANTITIES,
+    UNKNOWN,
+    by_unit,
+    difference,
+    encoders,
+    excludes_zero,
+    level_difference,
+    level_name,
+    level_of,
+    settings,
+    table,
+    told,
+    words_of,
+)
 
-_CONTROLS = ("random", "smooth_random", "centre_bias")
+TWO_YARDSTICKS = ("removal", "blur_sigma")
+"""Factors whose curves are of each level's own removal, so that a difference of gaps is not of the maps alone."""
 
 
 class Number(NamedTuple):
@@ -59,6 +76,12 @@ def grid_columns(results: Results, setting: str, *, encoder: str = "", main: boo
     return [Column(title, measure) for title in of for measure in MEASURES[1:] if (title, measure) in there]
 
 
+def gap_columns(results: Results, setting: str, *, encoder: str) -> list[Column]:
+    """The gaps of all measures of an encoder, the main one first."""
+    main, other = (grid_columns(results, setting, encoder=encoder, main=main) for main in (True, False))
+    return [*(column for column in main if column.quantity == "gap"), *other]
+
+
 def grid_rows(results: Results, setting: str, columns: Sequence[Column]) -> list[Row]:
     """Rows (method, target): grouped by method, COCOA last of the targets, then the randomised network; the controls come last.
 
@@ -87,15 +110,16 @@ def difference_rows(results: Results, setting: str, columns: Sequence[Column]) -
 def factor_rows(factor: Factor, *, measures: Sequence[str]) -> list[Row]:
     """A level a row: gap of the first measure, its difference to the reference level, rank correlation of the maps, other measures' gaps.
 
-    A factor of one seed has intervals over explicands.
+    A factor of one seed has intervals over explicands. Bold is a difference whose interval leaves out 0, none of TWO_YARDSTICKS.
     """
     main, *others = measures
+    bold = factor.name not in TWO_YARDSTICKS
     reference = level_of(factor, factor.reference)
     rows = []
     for level in factor.levels:
         numbers = [
             _number(level.gaps.get(main)),
-            None if level is reference or reference is None else _number(level_difference(level, reference, main), signed=True),
+            None if level is reference or reference is None else _number(level_difference(level, reference, main), signed=True, bold=bold),
             _number(level.agreement),
             *(_number(level.gaps.get(name)) for name in others),
         ]
@@ -109,12 +133,47 @@ def factor_measures(factor: Factor) -> list[str]:
     return [name for name in MEASURES if name in there]
 
 
+def num_differences(results: Results) -> int:
+    """How many differences with an interval the tables have: of the grid's gaps, and of the levels of every factor."""
+    rows = [
+        row
+        for title in encoders(results)
+        for setting in settings(results, encoder=title)
+        for row in difference_rows(results, setting, gap_columns(results, setting, encoder=title))
+    ]
+    levels = [row for factor in results.factors if (own := factor_measures(factor)) for row in factor_rows(factor, measures=own)]
+    numbers = [number for row in rows for number in row.numbers] + [row.numbers[1] for row in levels]
+    return sum(number is not None and not math.isnan(number.interval.low) for number in numbers)
+
+
+def rows_table(header: Sequence[str], rows: Sequence[Row]) -> str:
+    """A table in Markdown; the method stands in the first row of its group."""
+    lines, before = [], ""
+    for row in rows:
+        lines.append(["" if row.group == before else words_of(row.group), words_of(row.name), *map(shown, row.numbers)])
+        before = row.group
+    return table(header, lines, num_left=2)
+
+
+def shown(number: Number | None) -> str:
+    """A number with its interval in Markdown.
+
+    Example:
+        >>> shown(Number(Interval(0.2, 0.1, 0.3, 5), bold=True)), shown(None)
+        ('**0.200 [0.100, 0.300]**', '-')
+    """
+    if number is None:
+        return UNKNOWN
+    text = told(number.interval, signed=number.signed)
+    return f"**{text}**" if number.bold else text
+
+
 def _places(results: Results, setting: str, columns: Sequence[Column]) -> list[tuple[str, str]]:
     """(method, target) of any of the columns, in the order of the tables."""
     asked = {(column.encoder, column.measure) for column in columns}
     there = [(c.method, c.target) for c in results.grid if c.setting == setting and (c.encoder, c.measure) in asked]
     methods = list(dict.fromkeys(method for method, _ in there))
-    order = (*TARGETS, RANDOMISED, *_CONTROLS)
+    order = (*TARGETS, RANDOMISED, *CONTROLS)
 
     def key(place: tuple[str, str]) -> tuple[bool, int, int]:
         method, target = place
@@ -151,8 +210,8 @@ def _difference_number(results: Results, setting: str, column: Column, method: s
     return Number(interval, bold=excludes_zero(interval), signed=True)
 
 
-def _number(values: Tensor | None, *, signed: bool = False) -> Number | None:
+def _number(values: Tensor | None, *, signed: bool = False, bold: bool = False) -> Number | None:
     if values is None:
         return None
     interval = t_interval(by_unit(values))
-    return Number(interval, bold=signed and excludes_zero(interval), signed=signed)
+    return Number(interval, bold=bold and excludes_zero(interval), signed=signed)

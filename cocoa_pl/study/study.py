@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 from cocoa_pl.allocator import keep_freed_memory
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.files import require_folder
-from cocoa_pl.rng import derive_seed
 from cocoa_pl.study.cells import Cells
 from cocoa_pl.study.collecting import collect
 from cocoa_pl.study.command import StudyRequest
@@ -173,5 +172,5 @@ def _views(whole: _Study, subject: Subject, head: LinearHead) -> ViewsStudy:
         return study_views(
             subject.encoder, title=subject.title, images=images, ids=few.explicands, labels=splits.val.labels[few.explicands],
             class_names=names, foil=foil, head=head, attributions=whole.plan.methods, removal=whole.plan.removal, views=views,
-            seed=derive_seed(first.seed, "views"), chunk_size=whole.plan.chunk_size, progress=advance,
+            seed=first.seed, chunk_size=whole.plan.chunk_size, progress=advance,
         )  # fmt: skip

@@ -30,11 +30,13 @@ class LinearHead:
         weight: (classes, D).
         bias: (classes,).
         accuracy: share of validation images whose class it names.
+        key: what it was learnt from, as one text.
     """
 
     weight: Tensor
     bias: Tensor
     accuracy: float
+    key: str
 
     def __call__(self, reps: Tensor) -> Tensor:
         """Reps (B, D) to logits (B, classes)."""
@@ -97,8 +99,9 @@ class Subject:
             right = logits.argmax(1).cpu() == val.labels[judged]  # type: ignore[index]
             return {"weight": weight, "bias": bias, "accuracy": right.double().mean(), "forwards": torch.tensor(len(bank) + len(judged))}
 
-        found = self.cells.of(["head", self.fingerprint, digest(train, bank), digest(val, judged)], compute)
-        return LinearHead(found["weight"].to(self.device), found["bias"].to(self.device), float(found["accuracy"]))
+        key = ["head", self.fingerprint, digest(train, bank), digest(val, judged)]
+        found = self.cells.of(key, compute)
+        return LinearHead(found["weight"].to(self.device), found["bias"].to(self.device), float(found["accuracy"]), "\n".join(key))
 
     def randomised(self, seed: int) -> FrozenEncoder:
         """A copy with all parameters redrawn.

@@ -10,10 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from cocoa_pl.metrics.intervals import Interval, t_interval
 from cocoa_pl.study.findings import findings, findings_markdown, summary_words
 from cocoa_pl.study.results import CONTROL, MEASURES, Factor, Results
-from cocoa_pl.study.rows import Column, Number, Row, difference_rows, factor_measures, factor_rows, grid_columns, grid_rows
+from cocoa_pl.study.rows import (
+    TWO_YARDSTICKS,
+    Column,
+    difference_rows,
+    factor_measures,
+    factor_rows,
+    gap_columns,
+    grid_columns,
+    grid_rows,
+    num_differences,
+    rows_table,
+    shown,
+)
 from cocoa_pl.study.writing import (
     CASCADE,
     QUANTITIES,
+    RISE,
     UNKNOWN,
     by_unit,
     difference,
@@ -24,7 +37,6 @@ from cocoa_pl.study.writing import (
     number,
     settings,
     table,
-    told,
     words_of,
 )
 
@@ -110,6 +122,8 @@ def _found(results: Results) -> Iterator[str]:
     if found:
         yield summary_words(found)
     yield findings_markdown(found)
+    if num := num_differences(results):
+        yield f"About one 95 % interval in twenty misses by chance; there are {num} differences on this page."
     if len(results.seeds) == 1:
         yield "One seed: the grid has means without intervals, and nothing is bold."
 
@@ -124,7 +138,7 @@ def _overview(results: Results) -> Iterator[str]:
         columns = [column for column in grid_columns(results, setting) if column.quantity == "gap"]
         if columns:
             yield f"### {words_of(setting).capitalize()}"
-            yield _rows_table(["method", "target", *(column.encoder for column in columns)], grid_rows(results, setting, columns))
+            yield rows_table(["method", "target", *(column.encoder for column in columns)], grid_rows(results, setting, columns))
 
 
 def _encoders(results: Results) -> Iterator[str]:
@@ -138,15 +152,15 @@ def _encoders(results: Results) -> Iterator[str]:
             if other:
                 yield "Gaps by the other measures, higher is better:"
                 yield _grid(results, setting, other, [words_of(column.measure) for column in other])
-            columns = [*(column for column in main if column.quantity == "gap"), *other]
+            columns = gap_columns(results, setting, encoder=title)
             rows = difference_rows(results, setting, columns)
             if rows:
                 yield "The gap of COCOA minus that of the others, paired by seeds; bold where the interval leaves out 0:"
-                yield _rows_table(["method", "against", *(words_of(column.measure) for column in columns)], rows)
+                yield rows_table(["method", "against", *(words_of(column.measure) for column in columns)], rows)
 
 
 def _grid(results: Results, setting: str, columns: Sequence[Column], header: Sequence[str]) -> str:
-    return _rows_table(["method", "target", *header], grid_rows(results, setting, columns))
+    return rows_table(["method", "target", *header], grid_rows(results, setting, columns))
 
 
 def _factors(results: Results) -> Iterator[str]:
@@ -157,8 +171,15 @@ def _factors(results: Results) -> Iterator[str]:
             "One thing at a time is changed, in the setting same class. Difference: to the gap at the reference level, paired; bold where "
             "its interval leaves out 0. Agreement: rank correlation with the maps of the reference level."
         )
+    if any(name != CASCADE for name in names):
+        yield (
+            "But for the cascade, corpora and foils are other draws than the grid's, so that the gap at the reference level is not the "
+            "grid's number; and they are always judged by corpora and foils of their own, also with `study.in_sample`."
+        )
     for name in sorted(names, key=lambda name: name == CASCADE):
         yield f"### {'Cascade: layers redrawn one after another' if name == CASCADE else words_of(name).capitalize()}"
+        if name in TWO_YARDSTICKS:
+            yield "Curves are of that removal too, so gaps of two levels are of two yardsticks, and none is bold; read the agreement."
         for factor in (factor for factor in results.factors if factor.name == name):
             yield from _factor(factor)
 
@@ -167,12 +188,13 @@ def _factor(factor: Factor) -> Iterator[str]:
     measures = factor_measures(factor)
     if not measures:
         return
-    over = " Intervals are over the explicands of one seed." if len(factor.levels[0].agreement) == 1 else ""
+    num_seeds, num = factor.levels[0].agreement.shape
+    over = f" {num} explicands of one seed, intervals over them." if num_seeds == 1 else f" {num} explicands a seed, {num_seeds} seeds."
     reference = "the encoder itself" if factor.name == CASCADE else words_of(factor.reference)
     yield f"{factor.encoder}, {words_of(factor.method)}; reference: {reference}.{over}{f' {factor.note}' if factor.note else ''}"
     gaps = [f"gap: {words_of(name)} {ARROWS[1]}" for name in measures]
     header = ["lost last" if factor.name == CASCADE else words_of(factor.name), gaps[0], "difference", "agreement", *gaps[1:]]
-    rows = [[row.name, *map(_shown, row.numbers)] for row in factor_rows(factor, measures=measures)]
+    rows = [[row.name, *map(shown, row.numbers)] for row in factor_rows(factor, measures=measures)]
     yield table(header, rows, num_left=1)
 
 
@@ -182,7 +204,7 @@ def _facts(results: Results) -> Iterator[str]:
     yield "## Encoders and what they cost"
     yield (
         "Forwards: images that went through the encoder for its grid. On their own: the same if every cell were computed by itself. "
-        "Reliability: correlation to expect of its RISE maps of COCOA with those of as many other masks."
+        "Reliability: correlation to expect of these maps with those of as many other masks."
     )
     known = {facts.title: facts for facts in results.encoders}
     rows = []
@@ -194,7 +216,8 @@ def _facts(results: Results) -> Iterator[str]:
             times = f"{cost.alone / cost.forwards:.1f} x" if cost.forwards else UNKNOWN
             spent = [f"{cost.forwards:,}", f"{cost.alone:,}", times, duration(cost.seconds)]
         rows.append([title, *about, *spent])
-    header = ["encoder", "accuracy of the linear head", "reliability", "forwards", "on their own", "ratio", "time"]
+    reliability = f"reliability of {words_of(RISE)}'s COCOA maps"
+    header = ["encoder", "accuracy of the linear head", reliability, "forwards", "on their own", "ratio", "time"]
     yield table(header, rows, num_left=1)
     about_lines = [
         f"- {own.title}: {', '.join(f'{words_of(k)} {v}' for k, v in own.about.items())}" for own in results.encoders if own.about
@@ -213,22 +236,6 @@ def _words(results: Results) -> Iterator[str]:
         "encoder with all its parameters redrawn. Random order, smooth random, centre: maps that know nothing of encoder and target. "
         "The representation shift has a minus sign, so that higher is better. Insertion and deletion by every measure are in the CSV file."
     )
-
-
-def _rows_table(header: Sequence[str], rows: Sequence[Row]) -> str:
-    """The method stands in the first row of its group."""
-    shown, before = [], ""
-    for row in rows:
-        shown.append(["" if row.group == before else words_of(row.group), words_of(row.name), *map(_shown, row.numbers)])
-        before = row.group
-    return table(header, shown, num_left=2)
-
-
-def _shown(number: Number | None) -> str:
-    if number is None:
-        return UNKNOWN
-    text = told(number.interval, signed=number.signed)
-    return f"**{text}**" if number.bold else text
 
 
 def _directed(quantity: str) -> str:

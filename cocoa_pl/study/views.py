@@ -10,6 +10,7 @@ Shape legend
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,11 +24,19 @@ from cocoa_pl.explainer import Explainer
 from cocoa_pl.metrics.agreement import cosine, spearman
 from cocoa_pl.registry import VIEW_NAMES
 from cocoa_pl.rng import derive_seed
+from cocoa_pl.study.writing import words_of
 from cocoa_pl.targets import cocoa
 from cocoa_pl.types import Attribution, Removal
 
 _AT_ONCE = 64  # views that are explained by one pass
 ORIGINAL = "original"
+_CLOSENESS = {
+    "integrated_gradients": ("num_steps", "{0.num_steps} steps"),
+    "gradient_shap": ("num_samples", "{0.num_samples} draws"),
+    "smoothgrad": ("num_samples", "{0.num_samples} draws"),
+    "rise": ("num_masks", "{0.num_masks} centred masks of {0.grid_size} cells a side"),
+}
+"""Method to the option that its maps are as fine as, and that in words; RISE is the centred one wherever a study builds it."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class ViewsStudy:
         equivariance: method to (V, N), cosine similarity there.
         reliability: method to (V, N), the correlation to expect with the map of a second run, for methods that know it.
         num_foil: F.
-        seed: of views and masks.
-        settings: name to value, in words, of what the maps were made by.
+        seed: as readers are told it.
+        settings: what the maps were made by, in words: method to what it is, and ``removal``.
     """
 
     title: str
@@ -83,6 +92,11 @@ class ViewsStudy:
         return self.predicted != self.predicted[:1]
 
     @property
+    def mistaken(self) -> Tensor:
+        """(N,) bool, whether the head is wrong on the original."""
+        return self.predicted[0] != self.labels
+
+    @property
     def classes(self) -> list[int]:
         """Labels of which there are pictures, ascending."""
         return sorted(set(self.labels.tolist()))
@@ -91,7 +105,8 @@ class ViewsStudy:
 def study_views(
     encoder: FrozenEncoder, *, title: str, images: Tensor, ids: Tensor, labels: Tensor, class_names: Sequence[str], foil: Tensor,
     head: Callable[[Tensor], Tensor], attributions: Mapping[str, Attribution], removal: Removal, views: Sequence[str] = VIEW_NAMES,
-    seed: int = 0, chunk_size: int | None = None, progress: Callable[[int], object] = lambda done: None,
+    seed: int = 0, shown_seed: int | None = None, chunk_size: int | None = None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> ViewsStudy:  # fmt: skip
     """Make the views, explain them by all methods in one pass, and compare each with its original.
 
@@ -108,6 +123,7 @@ def study_views(
         removal: what absent pixels show.
         views: names of ``augmentations.held_out``, ``original`` first.
         seed: of the views' parameters and of masks and noise.
+        shown_seed: that readers are told, where ``seed`` is derived from it; None: ``seed`` itself.
         chunk_size: images in one pass through the encoder.
         progress: told how many of the V N views are explained.
 
@@ -146,9 +162,40 @@ def study_views(
         agreement={method: agreement for method, (agreement, _) in compared.items()},
         equivariance={method: equivariance for method, (_, equivariance) in compared.items()},
         reliability={method: by_view([part.reliability[method][0] for part in parts]) for method in known},
-        num_foil=len(foil), seed=seed,
-        settings={**parts[0].settings["methods"], "removal": parts[0].settings["removal"]},
+        num_foil=len(foil), seed=seed if shown_seed is None else shown_seed,
+        settings={**{name: method_words(name, method) for name, method in attributions.items()}, "removal": removal_words(removal)},
     )  # fmt: skip
+
+
+def method_words(name: str, options: object) -> str:
+    """A method with what makes its maps finer.
+
+    Args:
+        name: of the method.
+        options: the method itself, or the options that it is built from: whatever has ``num_steps``, ``num_samples`` or ``num_masks``.
+
+    Example:
+        >>> from cocoa_pl.attributions.rise import Rise
+        >>> method_words("rise", Rise(num_masks=512, grid_size=4)), method_words("gradient", None)
+        ('RISE with 512 centred masks of 4 cells a side', 'gradient')
+    """
+    option, told = _CLOSENESS.get(name, ("", ""))
+    if not hasattr(options, option):
+        return words_of(name)
+    return f"{words_of(name)} with {told.format(options)}"
+
+
+def removal_words(removal: Removal) -> str:
+    """What absent pixels show.
+
+    Example:
+        >>> from cocoa_pl.removal.blur import Blur
+        >>> removal_words(Blur())
+        'removal by blur, sigma 5 px'
+    """
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", getattr(removal, "__name__", type(removal).__name__)).lower()
+    sigma = getattr(removal, "sigma", None)
+    return f"removal by {name.replace('_', ' ')}" + ("" if sigma is None else f", sigma {sigma:g} px")
 
 
 def _check(images: Tensor, *, ids: Tensor, labels: Tensor, class_names: Sequence[str], views: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ READING = (
     "representation moved (1\u00a0\u2212\u00a0cosine). Under a map: its rank correlation with the picture's own map, after the view's "
     "motion is undone, on the pixels that both show; 1 is the same order of pixels, 0 no relation."
 )
-CHANGED = "Marked: the head names another class than for the original."
+CHANGED = "Marked: the head names another class than for the original; under an original, the true class where the head names another."
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -157,7 +157,7 @@ def _encoder(study: ViewsStudy, e: int, *, side: int, max_pictures: int) -> str:
     of_method = scales(study)
     links = " \u00b7 ".join(f'<a href="#e{e}c{label}">{text(study.class_names[label])}</a>' for label in study.classes)
     classes = "\n".join(_class(study, e, label, of_method, side=side, max_pictures=max_pictures) for label in study.classes)
-    made = "; ".join(f"{words_of(name)}: {value}" for name, value in study.settings.items())
+    made = "; ".join(study.settings.values())
     legends = "".join(_legend(method, scale) for method, scale in of_method.items())
     return (
         f'<section class="encoder" id="e{e}">\n<h2>{text(study.title)}</h2>\n<p>{text(facts(study))}</p>\n'
@@ -211,7 +211,10 @@ def _picture(study: ViewsStudy, n: int, of_method: dict[str, float], *, side: in
 
 
 def _said(study: ViewsStudy, v: int, n: int) -> str:
-    """What a view is taken for, and how far its representation moved."""
+    """What a view is taken for, and how far its representation moved; of an original that is mistaken, its true class."""
     name = f"{text(study.class_names[int(study.predicted[v, n])])} {fixed(study.probability[v, n])}"
     said = f'<em class="flag">{name}</em>' if bool(study.changed[v, n]) else name
-    return f"<p>{said}{f'<br><span>moved {fixed(study.moved[v, n])}</span>' if v else ''}</p>"
+    more = f"<span>moved {fixed(study.moved[v, n])}</span>" if v else ""
+    if not v and bool(study.mistaken[n]):
+        more = f'<em class="flag">true: {text(study.class_names[int(study.labels[n])])}</em>'
+    return f"<p>{said}{f'<br>{more}' if more else ''}</p>"

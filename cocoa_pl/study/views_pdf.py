@@ -26,10 +26,9 @@ from cocoa_pl.viz.text import signed_number
 _SIDE, _BETWEEN = 0.3, 0.2  # names of methods at the left of tiles; pictures
 _TOP, _BOTTOM = 1.15, 0.6  # of the pictures of a class: below title and colours, above the key
 _KEY = (
-    "Under a view: predicted class, probability, and \u0394, how far the representation moved. Under a map: rank correlation with the "
-    "original's."
+    "Under a view: predicted class, probability, and how far the representation moved. Under a map: rank correlation with the original's."
 )
-_TILES = (0.5, 1.1)  # narrower ones have no room for words
+_TILES = (0.54, 1.1)  # narrower ones have no room for words, such as moved 0.12
 
 
 class _Plan(NamedTuple):
@@ -180,10 +179,11 @@ def _picture(
     for v, (centre, view) in enumerate(zip(centres, study.views, strict=True)):
         paper.write((centre, top + LINE / 2), view_words(view), room=room, align="center", colour=MUTED)
         name, changed = study.class_names[int(study.predicted[v, n])], bool(study.changed[v, n])
-        said = [name, fixed(study.probability[v, n]), *([f"\u0394 {fixed(study.moved[v, n])}"] if v else [])]
+        said, mistaken = [name, fixed(study.probability[v, n])], not v and bool(study.mistaken[n])
+        said += [f"moved {fixed(study.moved[v, n])}"] if v else [f"true: {study.class_names[int(study.labels[n])]}"] * mistaken
         for line, words in enumerate(said):
-            place = (centre, top + LINE * (1.6 + line) + height)
-            paper.write(place, words, room=room, align="center", colour=MUTED if line else INK, marked=changed and not line)
+            place, marked = (centre, top + LINE * (1.6 + line) + height), (changed and not line) or (mistaken and line == 2)
+            paper.write(place, words, room=room, align="center", colour=MUTED if line else INK, marked=marked)
     for k, (method, scale) in enumerate(of_method.items()):
         own = below + k * pitch
         paper.turned((left + 0.12, own + height / 2), words_of(method), room=pitch)

@@ -49,8 +49,10 @@ def views_csv(study: ViewsStudy) -> str:
 
 
 def views_markdown(study: ViewsStudy) -> str:
-    """Means over the pictures with 95 % intervals, view by view, and whether maps move where the representation does."""
-    return "\n\n".join([f"## Augmentation study: {study.title}", *_markdown(study)]) + "\n"
+    """Means over the pictures with 95 % intervals, view by view, and whether maps move where the representation does; below a heading of
+    the third level.
+    """
+    return "\n\n".join([f"### {study.title}", *_markdown(study)]) + "\n"
 
 
 def short_lines(studies: Sequence[ViewsStudy]) -> list[Line]:
@@ -151,8 +153,8 @@ def _markdown(study: ViewsStudy) -> Iterator[str]:
         if bool(values.isfinite().any()):
             yield (
                 f"{words_of(method)} is a mean over random masks or draws: two runs with others would correlate by "
-                f"{float(values.nanmean()):.3f}. Views share them, but where a view moves pixels they meet other parts of the picture, so "
-                "there agreement can hardly be higher."
+                f"{float(values.nanmean()):.3f}. Views share them, but where a view moves pixels they meet other parts of the picture: "
+                "there the noise of the maps alone keeps agreement from 1."
             )
 
 

@@ -19,11 +19,13 @@ QUANTITIES = {"insertion": 1, "deletion": -1, "gap": 1}
 """What is known of a cell, and its direction: 1 where higher is better, -1 where lower is."""
 CASCADE = "cascade"
 """Name of the factor whose levels are layers lost."""
+RISE = "rise"
+"""Name of the method whose factors are varied, and whose reliability is known."""
 NAMES = {
     "cocoa": "COCOA", "contrastive_label_free": "contrastive label-free", "label_free": "label-free", "corpus": "corpus",
     RANDOMISED: "randomised network", "random": "random order", "smooth_random": "smooth random", "centre_bias": "centre bias",
     "edges": "edges", "gradient_x_input": "gradient x input", "smoothgrad": "SmoothGrad", "gradient_shap": "GradientSHAP",
-    "kernel_shap": "KernelSHAP", "kernel_shap_slic": "KernelSHAP (SLIC)", "rise": "RISE", "grad_cam": "Grad-CAM",
+    "kernel_shap": "KernelSHAP", "kernel_shap_slic": "KernelSHAP (SLIC)", RISE: "RISE", "grad_cam": "Grad-CAM",
     "corpus_majority": "corpus majority probability", "corpus_similarity": "contrastive corpus similarity",
     "explicand_probability": "explicand's class probability", "representation_shift": "representation shift (with a minus sign)",
     "same": "same class", "different": "different class", "num_masks": "number of masks", "blur_sigma": "sigma of the blur",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cocoa_pl.config import Config, StudyConfig, help_text, load_as, load_config, option_names, read_yaml, to_dict, to_yaml
-from cocoa_pl.config.study import StudyOptions
+from cocoa_pl.config.study import StudyOptions, parts_of, plays_part
+from cocoa_pl.config.texts import shown_names
 from cocoa_pl.errors import ConfigError
 
 
@@ -35,10 +36,34 @@ def test_a_study_has_all_options_of_a_run_and_its_own() -> None:
 
 def test_every_option_has_a_sentence_in_the_help() -> None:
     told = help_text(StudyConfig)
-    for name in option_names(StudyConfig):
+    for name in shown_names(StudyConfig):
         sentence = re.search(rf"^  {re.escape(name)}=.*\n      (.+)$", told, re.MULTILINE)
         assert sentence, name
         assert sentence[1].endswith("."), name
+
+
+def test_help_lists_what_plays_a_part_in_the_words_of_a_study() -> None:
+    names = list(shown_names(StudyConfig))
+    assert {"run.seed", "data.name", "data.scenes.background", "explain.num_masks", "study.seeds", "trainer.accelerator"} <= {*names}
+    assert all(plays_part(name) for name in names)
+    assert not {"run.name", "explain.num_pairs", "explain.enabled", "optim.lr", "model.width", "trainer.epochs", "data.batch_size"} & {
+        *names
+    }
+    told, of_run = help_text(StudyConfig), help_text()
+    assert "as many others judge" in told
+    assert not any(words in told for words in ("budget_share", "epoch ends", "half as many", "\noptim:", "\nmodel:"))
+    assert list(shown_names(Config)) == list(option_names())
+    assert "budget_share may allow" in of_run
+    known = {*option_names(StudyConfig)}
+    sections = {name.rpartition(".")[0] for name in known}
+    assert {*StudyConfig.sentences, *StudyConfig.shown, *StudyConfig.hidden} <= known | sections
+
+
+def test_what_plays_no_part_is_left_out() -> None:
+    left = parts_of(to_dict(load_as(StudyConfig, overrides=["explain.num_masks=99"])))
+    assert not {"optim", "augment", "checkpoint"} & left.keys()
+    assert "num_pairs" not in left["explain"]
+    assert load_as(StudyConfig, left).explain.num_masks == 99
 
 
 def test_layers_and_overrides_come_over_the_papers_values() -> None:

@@ -66,7 +66,10 @@ def test_nothing_heavy_is_imported_and_it_takes_under_a_second(arguments: tuple[
             "error: nowhere: no such checkpoint; give a .ckpt file or the folder of a run that holds last.ckpt",
         ),
         (("explain.py",), "error: --ckpt: which checkpoint? (see explain.py --help)"),
-        (("-m", "cocoa_pl.study"), "error: study.encoders: which encoders? name some in a config, or give --ckpt PATH"),
+        (
+            ("-m", "cocoa_pl.study"),
+            "error: study.encoders: which encoders? give --ckpt PATH, or a config that names some, as in configs/study/",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line_on_stderr_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:

@@ -26,6 +26,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(file).parent.mkdir(exist_ok=True)
         Path(file).touch()
     Path("paper.yaml").write_text("study: {encoders: [SimCLR=simclr], per_class: 3}\n")
+    Path("train.yaml").write_text("optim: {lr: 0.1}\n")
+    Path("empty").mkdir()
+    for number in range(7):
+        Path(f"many/{number}").mkdir(parents=True)
+        Path(f"many/{number}/last.ckpt").touch()
     return tmp_path
 
 
@@ -52,6 +57,15 @@ def test_checkpoints_come_beside_a_config_and_options_beside_them() -> None:
         ("simclr", None, "simclr/last.ckpt"),
         ("best", None, "simsiam/last.ckpt"),
     ]
+
+
+def test_a_run_or_a_checkpoint_needs_no_ckpt() -> None:
+    assert specs(["simclr/last.ckpt"]) == [("simclr", None, "simclr/last.ckpt")]
+    assert specs(["odd=name", "paper.yaml", "study.seeds=[1]"]) == [
+        ("SimCLR", None, "simclr/last.ckpt"),
+        ("odd=name", None, "odd=name/last.ckpt"),
+    ]
+    assert parse_study(["simsiam/best-epoch=003.ckpt"]).name == "best-epoch=003"
 
 
 def test_the_options_alone_tell_the_whole_study() -> None:
@@ -123,8 +137,14 @@ def test_a_file_that_is_not_there(text: str) -> None:
         (["study.per_class=3"], "study.encoders: which encoders"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["paper.yaml", "other.yaml"], "'other.yaml': one config is read, paper.yaml"),
-        (["simclr"], "'simclr': no config; encoders are named by --ckpt"),
-        (["simclr/last.ckpt"], "'simclr/last.ckpt': no config; encoders are named by --ckpt"),
+        (["train.yaml"], "which encoders? train.yaml has no study section; give --ckpt PATH, or a config"),
+        (["simclr", "train.yaml"], "optim.lr: plays no part in a study"),
+        (["simclr", "explain.num_pairs=3"], "explain.num_pairs: plays no part in a study"),
+        (["simclr", "checkpoint.top_k=3"], "checkpoint.top_k: plays no part in a study"),
+        (["--ckpt", "simclr", "augment.flip=0.5"], "augment.flip: plays no part in a study"),
+        (["nowhere.ckpt"], "nowhere.ckpt: no such checkpoint"),
+        (["empty"], "empty/last.ckpt: no such checkpoint"),
+        (["--ckpt", "many"], "many: holds no last.ckpt; the runs below it are many/0, many/1, many/2, many/3, many/4 and 2 more"),
         (["A=simclr"], "'A=simclr': an option is written section.key=value"),
         (["weights.pt"], "which encoders"),
         (["--ckpt", "simclr", "simclr"], "two are called 'simclr'; write TITLE=WHAT"),

@@ -48,6 +48,19 @@ def test_every_other_class_is_met_equally_often() -> None:
     assert pairs == {(own, other): 2 for own in range(4) for other in range(4) if own != other}
 
 
+@pytest.mark.parametrize(("num", "per_class"), [(10, 25), (4, 2), (3, 7), (2, 3)])
+def test_the_explicands_of_a_class_meet_the_other_classes_in_turn(num: int, per_class: int) -> None:
+    pictures = source(60, names=(), num=num)
+    made = draw(
+        pictures, pictures, labels=torch.arange(num), seed=1, per_class=per_class, corpus_size=1, foil_size=2, judge_corpus_size=0,
+        judge_foil_size=0,
+    )  # fmt: skip
+    for own in range(num):
+        met = torch.bincount(made.others[made.own == own], minlength=num).tolist()
+        assert met.pop(own) == 0
+        assert max(met) - min(met) <= 1
+
+
 def test_a_draw_is_a_function_of_its_seed() -> None:
     first, again, other = drawn(), drawn(), drawn(seed=2)
     assert all(torch.equal(getattr(first, name), getattr(again, name)) for name in PARTS)

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from cocoa_pl.study.findings import NOT_TESTED, Finding, findings, findings_markdown, merged, summary_words
-from cocoa_pl.study.judging import ABOVE_RANDOM, FAILS, HOLDS, NEAR_ZERO, UNDECIDED, rules
+from cocoa_pl.study.judging import ABOVE_RANDOM, FAILS, HOLDS, LEAST_MARGIN, NEAR_ZERO, UNDECIDED, rules
 from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, SETTINGS, Areas, Cell, Factor, Level, Results
 
 SEEDS = torch.tensor([-0.002, -0.001, 0.0, 0.001, 0.002], dtype=torch.float64)  # a spread whose interval is +-.00196
@@ -70,7 +70,7 @@ def test_best_is_told_by_the_paired_interval_against_every_other(corpus: float, 
     one = findings(grid(settings=("same",), corpus=corpus))[0]
     assert (one.claim, one.verdict) == (f"{BEST} (same class)", verdict)
     low, high = stats.ttest_rel([0.4] * 5, (corpus + SEEDS).tolist()).confidence_interval()
-    assert one.evidence.endswith(f" [{low:+.3f}, {high:+.3f}] against corpus")
+    assert f" [{low:+.3f}, {high:+.3f}] against corpus, " in one.evidence
     assert verdict == (HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED)
 
 
@@ -79,6 +79,23 @@ def test_what_every_seed_shares_does_not_hide_that_cocoa_is_better() -> None:
     wide = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0], dtype=torch.float64)
     results.grid = {cell: areas(own.by_seed("gap") + wide) for cell, own in results.grid.items()}
     assert verdicts(results)[f"{BEST} (same class)"] == HOLDS
+
+
+@pytest.mark.parametrize(("cocoa", "verdict"), [(0.003, HOLDS), (0.001, UNDECIDED), (0.0, UNDECIDED), (-0.001, UNDECIDED), (-0.003, FAILS)])
+def test_the_best_gap_is_above_the_random_orders_too(cocoa: float, verdict: str) -> None:
+    results = grid(settings=("same",), cocoa=cocoa, random=0.0, label_free=-0.5, contrastive_label_free=-0.5, corpus=-0.5)
+    one = findings(results)[0]
+    low, high = stats.ttest_rel([cocoa] * 5, SEEDS.tolist()).confidence_interval()
+    assert (one.claim, one.verdict) == (f"{BEST} (same class)", verdict)
+    assert verdict == (HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED)
+    assert one.evidence.startswith(f"COCOA's gap {cocoa:+.3f}" if cocoa else "COCOA's gap 0.000")
+    assert one.evidence.endswith(f" [{low:+.3f}, {high:+.3f}] against the random order")
+    shifted = grid(settings=("same",), cocoa=0.1 + cocoa, random=0.1, contrastive_label_free=-0.5, corpus=-0.5)  # above 0 is not enough
+    assert findings(shifted)[0].verdict == verdict
+    del results.grid[Cell("A", "same", MEASURES[0], CONTROL, "random")]
+    results.grid[Cell("A", "same", MEASURES[0], "rise", "cocoa")] = areas(cocoa + SEEDS)
+    alone = findings(results)[0]
+    assert (alone.verdict, "random order" in alone.evidence) == (verdict, False)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +120,17 @@ def test_about_zero_is_a_tenth_of_cocoas_own_gap(gap: float, verdict: str) -> No
     assert {said[f"{claim} (same class)"] for claim in (RANDOMISED_IS_ZERO, SMOOTH_IS_ZERO, EQUAL)} == {verdict}
 
 
-def test_controls_stand_beside_the_mean_over_methods_and_nothing_is_near_a_gap_below_zero() -> None:
+def test_controls_stand_beside_the_mean_over_methods_and_the_margin_has_a_floor() -> None:
     results = grid(methods=("rise", "gradient_shap"), settings=("same",), smooth_random=0.05)
     results.grid[Cell("A", "same", MEASURES[0], "gradient_shap", "cocoa")] = areas(torch.full((5,), 0.8, dtype=torch.float64))
     assert verdicts(results)[f"{SMOOTH_IS_ZERO} (same class)"] == HOLDS  # a tenth of .6, not of .4
-    below = verdicts(grid(cocoa=-0.1))
-    assert (below[f"{SMOOTH_IS_ZERO} (same class)"], below[f"{RANDOMISED_IS_ZERO} (same class)"]) == (UNDECIDED, FAILS)
+    for cocoa in (-0.1, 0.05):
+        assert max(NEAR_ZERO * cocoa, LEAST_MARGIN) == LEAST_MARGIN
+        said = verdicts(grid(cocoa=cocoa, smooth_random=0.007, randomised=0.01, random=0.013))
+        assert [said[f"{claim} (same class)"] for claim in (SMOOTH_IS_ZERO, RANDOMISED_IS_ZERO, EQUAL)] == [HOLDS, UNDECIDED, FAILS]
+    small = {"100": 0.057, "1500": 0.05}
+    assert list(verdicts(factor("foil_size", small, reference="1500")).values()) == [HOLDS]
+    assert list(verdicts(factor("foil_size", {**small, "100": 0.063}, reference="1500")).values()) == [FAILS]
 
 
 @pytest.mark.parametrize(("gap", "verdict"), [(0.437, HOLDS), (0.44, UNDECIDED), (0.443, FAILS), (0.357, FAILS)])
@@ -124,6 +146,15 @@ def test_flat_is_every_level_near_the_reference(gap: float, verdict: str) -> Non
     assert verdicts(factor("foil_size", {"1": 0.0, "1500": 0.4}, reference="1500")) == {
         "COCOA's gap is flat in the size of the foil": FAILS
     }
+
+
+def test_a_corpus_below_20_is_no_reference() -> None:
+    (one,) = findings(factor("corpus_size", {"5": 0.1, "20": 0.4, "50": 0.41, "100": 0.42}, reference="5"))
+    assert one.verdict == HOLDS
+    assert one.evidence.startswith("gap 0.400 at 20 (the grid's own 5 is below 20), +0.020 [")
+    assert " at 100, the furthest of 2; " in one.evidence
+    for levels in ({"5": 0.4, "20": 0.4}, {"5": 0.4, "10": 0.4}):
+        assert findings(factor("corpus_size", levels, reference="5")) == []
 
 
 @pytest.mark.parametrize(
@@ -184,6 +215,9 @@ def test_methods_and_encoders_are_told_together() -> None:
     assert f"| {SMOOTH_IS_ZERO} (same class) | holds | {NOT_TESTED} |" in page
     assert "| finding | A | B\\|1 |" in page
     assert all(rule in page for rule in rules())
+    alone = findings_markdown([one for one in found if one.encoder == "A"])  # its verdicts are in the list
+    assert alone.startswith(f"- {rules()[0]}")
+    assert alone.count(f"| {BEST} (same class) |") == 1
     words = summary_words(found)
     assert f"- {BEST} (same class): **holds** on A (integrated gradients); **does not hold** on B|1; **undecided** on A (RISE)" in words
     assert f"- {SMOOTH_IS_ZERO} (same class): **holds** on A\n" in words

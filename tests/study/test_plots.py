@@ -108,6 +108,22 @@ def test_dots_and_curves_are_means_over_seeds_with_t_intervals() -> None:
     assert all(all_inside(figure) for figure in figures.values())
 
 
+def test_bands_are_of_cocoa_and_the_random_order_alone_and_axes_end_where_values_do() -> None:
+    results = made(seeds=2)  # bands beyond all bounds
+    results.factors = [factor("foil_size", ["10", "20"], reference="10", seeds=2), factor("removal", ["blur", "mean"], seeds=2)]
+    assert max(interval(level.agreement.mean(dim=1))[2] for own in results.factors for level in own.levels) > 1.1
+    figures = plots(results)
+    curves = figures["curves_simclr_k_2_same"]
+    for panel in curves.axes:
+        assert {own.get_label() for own in panel.collections} == {"_COCOA", "_random order"}
+        assert panel.get_ylim() == pytest.approx((-0.03, 1.03))
+    assert "(COCOA and random order)" in curves.legends[0].get_title().get_text()
+    assert figures["gaps_same"].axes[0].get_xlim() == pytest.approx((-1.03, 1.03))
+    limits = [axes.get_ylim() for axes in figures["sensitivity_foil_size"].axes]
+    limits += [axes.get_xlim() for axes in figures["sensitivity_removal"].axes]
+    assert all(-1.031 < low < high < 1.031 for low, high in limits)
+
+
 def test_means_equal_those_of_the_house() -> None:
     values = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
     values[0, 1] = values[1:, 2] = values[:, 3] = math.nan

@@ -16,7 +16,7 @@ from torch import Tensor
 from cocoa_pl.metrics.intervals import t_interval
 from cocoa_pl.study.latex import escaped, latex
 from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, TARGETS, Areas, Cell, Cost, EncoderFacts, Factor, Level, Results
-from cocoa_pl.study.rows import Column, Row, difference_rows, factor_rows, grid_columns, grid_rows
+from cocoa_pl.study.rows import Column, Row, difference_rows, factor_rows, grid_columns, grid_rows, num_differences
 from cocoa_pl.study.tables import differences_csv, factors_csv, grid_csv, markdown
 from cocoa_pl.study.writing import told
 
@@ -197,6 +197,31 @@ def test_the_page_has_every_number_once_and_its_tables_are_whole(results: Result
     assert "12 min 34 s" in page
     assert "12.3 x" in page
     assert "nan" not in page
+
+
+def test_levels_of_two_yardsticks_are_not_bold_and_the_page_says_why(results: Results) -> None:
+    for name, bold in (("corpus_size", True), ("removal", False), ("blur_sigma", False)):
+        own = factor("A_1", 5, name, ("1", "20", "100"))
+        numbers = [row.numbers[1] for row in factor_rows(own, measures=MEASURES[:1])[:2]]
+        assert [number is not None and number.bold for number in numbers] == [bold, bold]
+        page = markdown(Results(factors=[own], seeds=range(5)), title="A study", facts=[])
+        assert ("two yardsticks" in page) == (not bold)
+        assert ("yardstick" in latex(Results(factors=[own]))["sensitivity.tex"]) == (not bold)
+        assert "there are 2 differences on this page" in page
+        assert "6 explicands a seed, 5 seeds" in page
+    page = markdown(Results(factors=results.factors[:2], seeds=range(5)), title="A study", facts=[])
+    assert "6 explicands of one seed, intervals over them" in page
+    assert "also with `study.in_sample`" in page
+    assert "study.in_sample" not in markdown(Results(factors=results.factors[1:2]), title="A study", facts=[])  # the cascade
+    pairs = 2 * 2 * (len(METHODS) * (len(TARGETS) + len(CONTROLS)))  # of two measures in two settings, for an encoder
+    assert num_differences(results) == 2 * (pairs + 2 + 2)  # and of the levels of two factors
+    assert num_differences(Results()) == 0
+
+
+def test_what_is_not_known_of_an_encoder_is_a_dash() -> None:
+    page = markdown(Results(encoders=(EncoderFacts("A", {}, 0.9, float("nan")),)), title="A study", facts=[])
+    assert "| encoder | accuracy of the linear head | reliability of RISE's COCOA maps |" in page
+    assert "| A | 0.900 | - | - | - | - | - |" in page
 
 
 def test_one_seed_has_means_alone_and_the_page_says_so() -> None:

@@ -183,6 +183,13 @@ def test_a_map_that_drifts_as_the_representation_moves_follows_it(found: ViewsSt
     assert bool(values[3].isnan())
 
 
+def test_the_seed_that_readers_are_told_decides_nothing(found: ViewsStudy) -> None:
+    told = study(random_encoder(), attributions={"rise": METHODS["rise"]}, shown_seed=123)
+    assert "Seed 123." in views_markdown(told)
+    assert "Seed 5." in views_markdown(found)
+    assert torch.equal(told.images, found.images)
+
+
 def test_only_the_original_leaves_nothing_to_compare() -> None:
     alone = study(random_encoder(), views=("original",), attributions={"gradient": Gradient()})
     assert "nothing to compare" in views_markdown(alone)
@@ -193,13 +200,17 @@ def test_page_shows_every_picture_and_map_and_escapes_names(found: ViewsStudy) -
     named = replace(
         found, title="<b>net</b>", class_names=("<script>", 'a"dog'), predicted=found.predicted * 0 + torch.tensor([[0], [1], [0]])
     )
+    named = replace(named, labels=torch.tensor([0, 1, 0, 0]))  # the head, which says 0, is wrong on the second original
     page = views_html([named, found])
     assert "<script" not in page
     assert "<b>net" not in page
     assert "&lt;b&gt;net&lt;/b&gt;" in page
     assert "&lt;script&gt;" in page
     assert page.count('class="map"') == 2 * 4 * 3 * 2
-    assert len(re.findall(r'<em class="flag">', page)) == 4 + int(found.changed.sum())
+    assert page.count("integrated gradients with 4 steps; RISE with 64 centred masks of 3 cells a side; removal by black") == 2
+    assert "moved 0." in page
+    assert len(re.findall(r'<em class="flag">', page)) == 4 + 1 + int(found.changed.sum() + found.mistaken.sum())
+    assert page.count("true: a&#34;dog") + page.count("true: a&quot;dog") == 1
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "2 pictures" not in page  # all are shown
     assert "1 of 2 pictures" in views_html([found], max_pictures=1)
