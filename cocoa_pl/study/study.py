@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from cocoa_pl.allocator import keep_freed_memory
 from cocoa_pl.errors import ConfigError
 from cocoa_pl.files import require_folder
-from cocoa_pl.study.cells import Cells
+from cocoa_pl.study.cells import Cells, described, digest
 from cocoa_pl.study.collecting import collect
 from cocoa_pl.study.command import StudyRequest
 from cocoa_pl.study.drawing import Draw, classes_of, draw
@@ -26,6 +26,7 @@ from cocoa_pl.study.plan import Plan, forwards, forwards_alone
 from cocoa_pl.study.results import Cost, EncoderFacts, Results
 from cocoa_pl.study.subject import LinearHead, Subject
 from cocoa_pl.study.views import ViewsStudy, study_views
+from cocoa_pl.study.views_kept import as_tensors, of_tensors
 
 _NEED_HEAD = ("corpus_majority", "explicand_probability")
 
@@ -164,13 +165,22 @@ def _views(whole: _Study, subject: Subject, head: LinearHead) -> ViewsStudy:
     names: Sequence[str] = splits.val.class_names or [str(k) for k in range(splits.val.num_classes)]
     views = config.explain.views
     total = len(images) * len(views)
+    key = [
+        "views", subject.title, subject.fingerprint, first.seed, views, list(whole.plan.methods.items()), described(whole.plan.removal),
+        digest(splits.val, few.explicands), few.explicands.tolist(), digest(splits.train, first.foil), head.key, names,
+    ]  # fmt: skip
     with tqdm(total=total, unit="view", desc=f"{subject.title}, views", leave=False, disable=not config.trainer.progress_bar) as bar:
 
         def advance(done: int) -> None:
             bar.update(done - bar.n)
 
-        return study_views(
-            subject.encoder, title=subject.title, images=images, ids=few.explicands, labels=splits.val.labels[few.explicands],
-            class_names=names, foil=foil, head=head, attributions=whole.plan.methods, removal=whole.plan.removal, views=views,
-            seed=first.seed, chunk_size=whole.plan.chunk_size, progress=advance,
-        )  # fmt: skip
+        def compute() -> dict[str, Tensor]:
+            return as_tensors(
+                study_views(
+                    subject.encoder, title=subject.title, images=images, ids=few.explicands, labels=splits.val.labels[few.explicands],  # type: ignore[index]
+                    class_names=names, foil=foil, head=head, attributions=whole.plan.methods, removal=whole.plan.removal, views=views,
+                    seed=first.seed, chunk_size=whole.plan.chunk_size, progress=advance,
+                )
+            )  # fmt: skip
+
+        return of_tensors(subject.cells.of(key, compute))

@@ -105,7 +105,7 @@ class ViewsStudy:
 def study_views(
     encoder: FrozenEncoder, *, title: str, images: Tensor, ids: Tensor, labels: Tensor, class_names: Sequence[str], foil: Tensor,
     head: Callable[[Tensor], Tensor], attributions: Mapping[str, Attribution], removal: Removal, views: Sequence[str] = VIEW_NAMES,
-    seed: int = 0, shown_seed: int | None = None, chunk_size: int | None = None,
+    seed: int = 0, chunk_size: int | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> ViewsStudy:  # fmt: skip
     """Make the views, explain them by all methods in one pass, and compare each with its original.
@@ -123,7 +123,6 @@ def study_views(
         removal: what absent pixels show.
         views: names of ``augmentations.held_out``, ``original`` first.
         seed: of the views' parameters and of masks and noise.
-        shown_seed: that readers are told, where ``seed`` is derived from it; None: ``seed`` itself.
         chunk_size: images in one pass through the encoder.
         progress: told how many of the V N views are explained.
 
@@ -162,7 +161,7 @@ def study_views(
         agreement={method: agreement for method, (agreement, _) in compared.items()},
         equivariance={method: equivariance for method, (_, equivariance) in compared.items()},
         reliability={method: by_view([part.reliability[method][0] for part in parts]) for method in known},
-        num_foil=len(foil), seed=seed if shown_seed is None else shown_seed,
+        num_foil=len(foil), seed=seed,
         settings={**{name: method_words(name, method) for name, method in attributions.items()}, "removal": removal_words(removal)},
     )  # fmt: skip
 
