@@ -2,7 +2,7 @@
 
 python -m benchmarks.study_forwards [RUN]     RUN: folder of a finished run of train.py; else an untrained small_resnet on scenes
 
-Measured on a grid of few explicands with the paper's steps, by the very engine of ``python -m cocoa_pl.study``, whose cells are plans of
+Measured on a grid of few explicands with a tenth of all steps, by the very engine of ``python -m cocoa_pl.study``, whose cells are plans of
 one method, target, setting and measure each. What the paper's sizes would cost is counted, by the same rules, below it.
 """
 
@@ -30,7 +30,10 @@ from cocoa_pl.study.plan import Plan, forwards, forwards_alone
 from cocoa_pl.study.subject import LinearHead, Subject
 
 _CLASSES = 3
-_SMALL = ["study.seeds=[1]", "study.per_class=2", "explain.corpus_size=20", "explain.foil_size=100", "study.num_bank=500"]
+_SMALL = [
+    "study.seeds=[1]", "study.per_class=2", "study.num_bank=500", "explain.num_masks=51", "explain.num_steps=5", "explain.num_samples=5",
+    "explain.curve_steps=5", "explain.corpus_size=10", "explain.foil_size=150",
+]  # fmt: skip
 _SMOKE = [
     "study.per_class=1", "explain.num_masks=4", "explain.num_steps=2", "explain.num_samples=2", "explain.curve_steps=2",
     "explain.corpus_size=2", "explain.foil_size=4", "study.measures=[corpus_majority,representation_shift]",

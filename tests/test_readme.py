@@ -103,8 +103,8 @@ def test_options_and_links_exist(page: Path) -> None:
 
 @cache
 def options_of_studies() -> str:
-    """The help on them: a study has all options of a run."""
-    return help_text(StudyConfig)
+    """The help on them, and on those of runs."""
+    return help_text() + help_text(StudyConfig)
 
 
 def test_commands_are_found_wherever_a_page_has_them() -> None:
