@@ -18,7 +18,7 @@ def parse_train(argv: list[str] | None = None) -> tuple[Config, Path | None]:
         ConfigError: any wrong option.
         CheckpointError: nothing to resume from.
     """
-    parser = make_parser("train.py", "Train a SimCLR encoder from scratch, explain it at epoch ends, watch it in TensorBoard.")
+    parser = make_parser("train.py", "Train an encoder from scratch, explain it at epoch ends, watch it in TensorBoard.")
     parser.add_argument("--config", metavar="YAML", help="file with options that differ from the defaults, e.g. configs/fashion_mnist.yaml")
     parser.add_argument(
         "--resume",
