@@ -184,6 +184,23 @@ def unwarp(maps: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(shown, restored, torch.zeros_like(restored)), valid
 
 
+def unwarp_shown(maps: Tensor, theta: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring maps of a view back into the frame of the picture, where they can be compared with the picture's own pixel by pixel.
+
+    Args:
+        maps: (N, H, W) floats, made on the view.
+        theta: (N, 2, 3), the view's geometry.
+        valid: (N, H, W) bool, the view's pixels that were not erased.
+
+    Returns:
+        The maps, zero where the view has nothing to say, and where it has, both (N, H, W). A pixel counts if the view shows it and nothing
+        that it is interpolated from was erased.
+    """
+    restored, shown = unwarp(torch.stack([maps, (~valid).to(maps)], dim=1), theta.to(maps.device))
+    shown &= restored[:, 1] == 0  # a mean with positive weights: zero only where all pixels under it are valid
+    return restored[:, 0].masked_fill(~shown, 0), shown
+
+
 def invert(theta: Tensor) -> Tensor:
     """The way back (N, 2, 3) of an affine map (N, 2, 3); signs and zeros of flips and quarter turns stay exact."""
     a, b, c, d = theta[:, 0, 0], theta[:, 0, 1], theta[:, 1, 0], theta[:, 1, 1]

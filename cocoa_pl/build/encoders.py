@@ -97,7 +97,7 @@ def open_encoder(path: Path | None, config: Config, options: EncoderOptions, *, 
     side = opened.text if config.explain.layer is None else None  # a layer in the middle is another space
 
     def on(device: torch.device, *, change: Callable[[nn.Module], nn.Module] | None = None) -> FrozenEncoder:
-        if change is not None and not isinstance(opened.module, nn.Module):
+        if change is not None and next(opened.module.parameters(), None) is None:
             raise ConfigError(f"{opened.name}: is a plain function, which has no weights to change")
         precision = native_precision(config.explain.precision, device.type)
         text = FrozenTextEncoder(side.module, side.tokenizer, precision=precision, device=device) if side is not None else None

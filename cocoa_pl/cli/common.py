@@ -61,6 +61,14 @@ def make_parser(prog: str, description: str, *, schema: type = Config) -> argpar
     return parser
 
 
+def add_foreign(parser: argparse.ArgumentParser) -> None:
+    """What is to be known of encoders of another origin."""
+    parser.add_argument("--image-size", metavar="N", help="side in pixels of the squares that an encoder of another origin sees")
+    parser.add_argument("--mean", metavar="R,G,B", help="its channel means in [0, 1]")
+    parser.add_argument("--std", metavar="R,G,B", help="its channel standard deviations")
+    parser.add_argument("--trust-pickle", action="store_true", help="load a file even if that executes code in it")
+
+
 def checkpoint_of(path: Path) -> Path:
     """A checkpoint by its path or by the folder of its run.
 

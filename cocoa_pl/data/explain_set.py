@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cocoa_pl.augmentations.held_out import make_view, unwarp, warp
+from cocoa_pl.augmentations.held_out import make_view, unwarp_shown, warp
 from cocoa_pl.data.explain_parts import (
     draw_corpora,
     draw_foils,
@@ -103,10 +103,7 @@ class ExplainSet:
             The maps, zero where a view has nothing to say, and where it has, both (V * E, H, W). A pixel counts if the view shows it and
             nothing that it is interpolated from was erased.
         """
-        both = torch.stack([maps, (~self.valid).to(maps)], dim=1)
-        restored, shown = unwarp(both, self.theta.to(maps.device))
-        shown &= restored[:, 1] == 0  # a mean with positive weights: zero only where all pixels under it are valid
-        return restored[:, 0].masked_fill(~shown, 0), shown
+        return unwarp_shown(maps, self.theta, self.valid)
 
 
 def draw_explain_set(

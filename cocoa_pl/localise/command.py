@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cocoa_pl.cli.common import checkpoint_of, make_parser
+from cocoa_pl.cli.common import add_foreign, checkpoint_of, make_parser
 from cocoa_pl.cli.flags import take_overrides
 from cocoa_pl.cli.values import channels, count, side
 from cocoa_pl.config import load_config
@@ -76,10 +76,7 @@ def parse_localise(argv: list[str] | None = None) -> LocaliseRequest:
     parser.add_argument("--num", metavar="N", help=f"pictures at most (default: {_DEFAULT_NUM})")
     parser.add_argument("--shown", metavar="N", help=f"of them drawn (default: {_DEFAULT_SHOWN})")
     parser.add_argument("--out", metavar="DIR", help="folder of the results (default: localised beside the checkpoint)")
-    parser.add_argument("--image-size", metavar="N", help="side in pixels of the squares that an encoder of another origin sees")
-    parser.add_argument("--mean", metavar="R,G,B", help="its channel means in [0, 1]")
-    parser.add_argument("--std", metavar="R,G,B", help="its channel standard deviations")
-    parser.add_argument("--trust-pickle", action="store_true", help="load a file even if that executes code in it")
+    add_foreign(parser)
     args = parser.parse_intermixed_args(argv)
     several = {"template": args.template, "foil-text": args.foil_text}
     overrides = [*args.overrides, *(word for name, words in several.items() for word in take_overrides(name, words))]

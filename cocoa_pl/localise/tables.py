@@ -15,6 +15,7 @@ from cocoa_pl.localise.cases import Cases
 from cocoa_pl.localise.measuring import MEASURES, SHARES, Results
 from cocoa_pl.metrics.intervals import Interval, bootstrap_interval, paired_difference, t_interval, wilson_interval
 from cocoa_pl.metrics.prompts import TOO_ALIKE, agree_too_well, presence_auroc
+from cocoa_pl.report.markdown import table
 
 _NONE = "-"
 _SHOWN = ("larger_on_named", "pointing_game", "corloc", "mask_iou", "energy_inside", "mask_auroc")
@@ -134,12 +135,6 @@ def _words(results: Results) -> Iterator[str]:
     )
     if not there.issuperset(LABEL_FREE):
         yield "The label-free targets are left out: they contrast a picture with others, and there is only one."
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cell(values: Tensor, *, share: bool = False) -> str:

@@ -9,7 +9,7 @@ from os.path import exists
 from pathlib import Path
 from typing import Any
 
-from cocoa_pl.cli.common import checkpoint_of, make_parser
+from cocoa_pl.cli.common import add_foreign, checkpoint_of, make_parser
 from cocoa_pl.cli.values import channels, side
 from cocoa_pl.config import StudyConfig, load_as, option_names, read_yaml
 from cocoa_pl.config.study import plays_part
@@ -76,10 +76,7 @@ def parse_study(argv: list[str] | None = None) -> StudyRequest:
         "--ckpt", metavar="[TITLE=]PATH", nargs="+", action="extend", default=[], help="encoders beside study.encoders, written as those"
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the results (default: <run.root>/study-<name of the config or the run>)")
-    parser.add_argument("--image-size", metavar="N", help="side in pixels of the squares that an encoder of another origin sees")
-    parser.add_argument("--mean", metavar="R,G,B", help="its channel means in [0, 1]")
-    parser.add_argument("--std", metavar="R,G,B", help="its channel standard deviations")
-    parser.add_argument("--trust-pickle", action="store_true", help="load a file even if that executes code in it")
+    add_foreign(parser)
     args = parser.parse_intermixed_args(argv)
     words = [*args.overrides, *args.ckpt]
     if "" in (*words, args.out):

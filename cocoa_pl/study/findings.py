@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cocoa_pl.report.markdown import table
 from cocoa_pl.study.judging import FACTOR_CLAIMS, FAILS, GRID_CLAIMS, HOLDS, UNDECIDED, rules
 from cocoa_pl.study.results import Results
-from cocoa_pl.study.writing import encoders, table, words_of
+from cocoa_pl.study.writing import encoders, words_of
 
 VERDICTS = (HOLDS, FAILS, UNDECIDED)
 NOT_TESTED = "not tested"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cocoa_pl.callbacks.console import duration
 from cocoa_pl.study.results import MEASURES, Factor, Results
 from cocoa_pl.study.rows import TWO_YARDSTICKS, Column, Number, Row, difference_rows, factor_rows, grid_columns, grid_rows
-from cocoa_pl.study.writing import CASCADE, QUANTITIES, duration, encoders, number, settings, words_of
+from cocoa_pl.study.writing import CASCADE, QUANTITIES, encoders, number, settings, words_of
 
 _ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$"}
 _NONE = "--"

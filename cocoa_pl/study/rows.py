@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cocoa_pl.config.study import CONTROLS
 from cocoa_pl.metrics.intervals import Interval, t_interval
+from cocoa_pl.report.markdown import table
 from cocoa_pl.study.results import CONTROL, MEASURES, RANDOMISED, TARGETS, Areas, Cell, Factor, Results
 from cocoa_pl.study.writing import (
     QUANTITIES,
@@ -27,7 +28,6 @@ from cocoa_pl.study.writing import (
     level_name,
     level_of,
     settings,
-    table,
     told,
     words_of,
 )

@@ -111,7 +111,7 @@ def _study_one(whole: _Study, subject: Subject, results: Results, views: list[Vi
 def _has_weights(subject: Subject) -> bool:
     """Whether there is something to redraw."""
     try:
-        return next(subject.network.parameters(), None) is not None
+        return subject.network is not None
     except ConfigError:
         return False
 

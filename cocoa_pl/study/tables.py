@@ -7,7 +7,9 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from cocoa_pl.callbacks.console import duration
 from cocoa_pl.metrics.intervals import Interval, t_interval
+from cocoa_pl.report.markdown import table
 from cocoa_pl.study.findings import findings, findings_markdown, summary_words
 from cocoa_pl.study.results import CONTROL, MEASURES, Factor, Results
 from cocoa_pl.study.rows import (
@@ -30,13 +32,11 @@ from cocoa_pl.study.writing import (
     UNKNOWN,
     by_unit,
     difference,
-    duration,
     encoders,
     level_difference,
     level_of,
     number,
     settings,
-    table,
     words_of,
 )
 

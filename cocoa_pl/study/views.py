@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cocoa_pl.augmentations.held_out import ViewResult, make_view, unwarp
+from cocoa_pl.augmentations.held_out import ViewResult, make_view, unwarp_shown
 from cocoa_pl.encoding import FrozenEncoder
 from cocoa_pl.errors import ConfigError, DataError
 from cocoa_pl.explainer import Explainer
@@ -211,15 +211,7 @@ def _compared(maps: Tensor, made: Sequence[ViewResult]) -> tuple[Tensor, Tensor]
     unknown = maps.new_full(maps.shape[1:2], torch.nan)
     rows = [(unknown, unknown)]
     for own, view in zip(maps[1:], made[1:], strict=True):
-        back, valid = _restored(own, view)
+        back, valid = unwarp_shown(own, view.theta.cpu(), view.valid.cpu())
         rows.append((spearman(back, maps[0], valid=valid), cosine(back, maps[0], valid=valid)))
     agreement, equivariance = (torch.stack(values) for values in zip(*rows, strict=True))
     return agreement, equivariance
-
-
-def _restored(maps: Tensor, view: ViewResult) -> tuple[Tensor, Tensor]:
-    """Maps (N, H, W) of a view in the picture's frame, and the pixels there (N, H, W) bool that the view shows, none of them erased."""
-    both = torch.stack([maps, (~view.valid.cpu()).to(maps)], dim=1)
-    back, shown = unwarp(both, view.theta.cpu())
-    shown &= back[:, 1] == 0  # a mean with positive weights: zero only where all pixels under it are valid
-    return back[:, 0], shown

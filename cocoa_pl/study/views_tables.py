@@ -13,8 +13,9 @@ from torch import Tensor
 
 from cocoa_pl.metrics.intervals import t_interval, wilson_interval
 from cocoa_pl.metrics.maps import average_ranks
+from cocoa_pl.report.markdown import table
 from cocoa_pl.study.views import ViewsStudy
-from cocoa_pl.study.writing import UNKNOWN, table, told, words_of
+from cocoa_pl.study.writing import UNKNOWN, told, words_of
 
 _COLUMNS = (
     "encoder", "picture", "class", "view", "method", "predicted", "probability", "changed", "score", "moved", "agreement", "drift",

@@ -7,7 +7,7 @@ Shape legend
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from torch import Tensor
 
@@ -89,34 +89,6 @@ def number(value: float, *, signed: bool = False) -> str:
         ('0.000', '-0.000', '0.000')
     """
     return f"{value:+.3f}" if signed and value else f"{round(value, 3) + 0.0:.3f}"
-
-
-def duration(seconds: float) -> str:
-    """A time for people.
-
-    Example:
-        >>> duration(42.0), duration(754), duration(7380)
-        ('42 s', '12 min 34 s', '2 h 3 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_left: int | None = None) -> str:
-    """A table in Markdown; columns after the first ``num_left`` stand right, none if not given.
-
-    Example:
-        >>> print(table(["name", "num|ber"], [["a", "1"]], num_left=1))
-        | name | num\\|ber |
-        | --- | ---: |
-        | a | 1 |
-    """
-    left = len(header) if num_left is None else num_left
-    rule = ["---" if n < left else "---:" for n in range(len(header))]
-    lines = [[text.replace("|", "\\|") for text in line] for line in (header, *rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 
 def level_of(factor: Factor, name: str) -> Level | None:
